@@ -23,7 +23,7 @@ from interp.data import load_pairs
 from interp.data.pairs import SPLITS
 from interp.subspaces.pairs import PairsAtSite, pairs_at
 from training.config import FinetuneConfig, preset
-from training.tune import tune
+from training.finetune_run import tune
 
 _LAYERS, _SIZE, _MOST_REPEATS = (6, 10), 16, 3
 

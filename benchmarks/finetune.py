@@ -26,8 +26,8 @@ from interp.subspaces.losses import Objective, counterfactual_loss
 from interp.subspaces.rotation import random_basis
 from training.batches import generator
 from training.config import FinetuneConfig
-from training.objectives import Learner
-from training.tuning import prepare
+from training.losses import Learner
+from training.trainable_weights import prepare
 
 LAYER, SIZE, RANK, PAIRS = 11, 256, 64, 12  # the paper's settings of IIT-DAS with LoRA
 CLOSE = 1e-4

@@ -28,9 +28,9 @@ from interp.subspaces.pairs import draw_sources, interventions
 from interp.subspaces.rotation import orthonormal
 from training.batches import Examples, Order, examples, generator
 from training.config import FinetuneConfig
-from training.objectives import Learner
-from training.tune import first_rotation
-from training.tuning import prepare
+from training.finetune_run import first_rotation
+from training.losses import Learner
+from training.trainable_weights import prepare
 
 LAYER, SIZE, PAIRS = 11, 16, 32
 CLOSE = 1e-4

@@ -53,10 +53,10 @@ def measures(kind: str) -> str:
 def verdict(_: str) -> str:
     """A table of the questions of a verdict and the rules by which they are answered."""
     from interp.data.contrast import PAPER
-    from interp.evidence.verdict import Judged
+    from interp.evidence.verdict import VerdictMeasures
     from interp.evidence.verdict import verdict as answers
 
-    rows = ((f"**{one.name}**", html.escape(one.rule)) for one in answers(Judged({}, PAPER, [])))
+    rows = ((f"**{one.name}**", html.escape(one.rule)) for one in answers(VerdictMeasures({}, PAPER, [])))
     return table("| question | it is answered *yes* if |\n| --- | --- |", rows)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import FONT, PAGE, SIZE, photo, picture
 from interp.drawing.pictures import Block, Picture, draw_words, points, titled, value_text, words_height
 from interp.measures.schema import written
@@ -77,7 +77,7 @@ def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]
     """
     texts = sweep.shown(Place.of(sweep.best))["examples"]
     if not texts or not sweep.examples:
-        raise Missing("needs a sweep that keeps examples; run it again, in another folder")
+        raise MissingRun("needs a sweep that keeps examples; run it again, in another folder")
     return texts[0], texts[len(texts) // 2]
 
 

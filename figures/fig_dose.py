@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import FONT, PAGE, SIZE, legend_below, look, picture
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of
@@ -36,7 +36,7 @@ def draw(runs: Runs) -> Picture:
     """
     found = {label: curves for label, members in runs.models.items() if (curves := _means(members))}
     if not found:
-        raise Missing(
+        raise MissingRun(
             "needs models with a rotation, evaluated so: python -m training.evaluate --model RUN --tasks dose"
         )
     labels = told_apart(list(found), NAME, SIZE, FONT)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from figures.fit import line
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
 from interp.attribution.result import Route
 from interp.cli import slug
@@ -111,14 +111,14 @@ def _shown_words(runs: Runs) -> Words:
         return Words(label, seeds, ratings, attributions, found)
     if runs.sweeps:
         return _of_sweep(runs.sweep)
-    raise Missing("needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated on norms")
+    raise MissingRun("needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated on norms")
 
 
 def _of_sweep(sweep: SweepRun) -> Words:
     try:
         known, rated = sweep.words(Place.of(sweep.best)), sweep.ratings
     except StoreError as error:
-        raise Missing(f"needs {RATINGS} and the words of a cell: {error}") from error
+        raise MissingRun(f"needs {RATINGS} and the words of a cell: {error}") from error
     words = list(known["full"])
     ratings = {norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()}
     layer, size, seed = Place.of(sweep.best)

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import FONT, GREY, NEGATIVE, PAGE, POSITIVE, SIZE, photo, picture
 from interp.data.contrast import Contrast
 from interp.drawing.pictures import Picture, at, points, shortened, titled, told_apart, value_text, width_of, wrapped
@@ -88,7 +88,7 @@ def scored(runs: Runs) -> list[_Scored]:
     models = {label: members for label, members in runs.models.items() if any(member.shown for member in members)}
     first = next(iter(runs.models.values()))[0]
     if first.about["label"] != "base" or len(runs.models) < 2:
-        raise Missing("needs the evaluation of the base and of a model that was fine-tuned from it")
+        raise MissingRun("needs the evaluation of the base and of a model that was fine-tuned from it")
     kept = {example.id: example for example in read_examples(first.folder)}
     tables = [
         {one["id"] for one in member.shown if not math.isnan(one["positive"] + one["negative"])}
@@ -97,7 +97,7 @@ def scored(runs: Runs) -> list[_Scored]:
     ]
     common = [name for name in kept if tables and all(name in table for table in tables)]
     if not common or len(models) < 2 or first.about["label"] not in models:
-        raise Missing("needs evaluations that keep examples of the same pairs; evaluate the models again")
+        raise MissingRun("needs evaluations that keep examples of the same pairs; evaluate the models again")
     return [_Scored(kept[name], first.folder, _means(name, models)) for name in common]
 
 

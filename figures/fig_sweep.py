@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import FONT, HEIGHT, PAGE, SIZE, picture
 from interp.data.contrast import Contrast
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of, wrapped
 from interp.report.heatmaps import Grid, draw_grid, grid
-from interp.report.layout import Shown
+from interp.report.layout import MeasureDisplay
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # points: row of a size, title, labels of layers, space between rows
@@ -32,7 +32,7 @@ def draw(runs: Runs) -> Picture:
     grids = {measure: grid(sweep.frame, measure) for measure in sweep.layout.at("figure")}
     grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
     if not grids:
-        raise Missing("needs a sweep with at least one defined measure")
+        raise MissingRun("needs a sweep with at least one defined measure")
     grids = _one_scale(grids)
     one = next(iter(grids.values()))
     note = _note(sweep.contrast)
@@ -77,7 +77,7 @@ def _note(contrast: Contrast) -> list[str]:
     return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
 
 
-def _fitting(grids: Mapping[Shown, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
+def _fitting(grids: Mapping[MeasureDisplay, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
     """Return the number of heatmaps side by side, as many as leave room for numbers, and whether numbers are printed.
 
     If the page is too low for numbers, they are left out, and only the colours remain.
@@ -97,9 +97,9 @@ def _tall(sizes: int) -> float:
     return max(LEAST, LINE * sizes)
 
 
-def _rows(grids: Mapping[Shown, Grid], across: int) -> list[list[Shown]]:
+def _rows(grids: Mapping[MeasureDisplay, Grid], across: int) -> list[list[MeasureDisplay]]:
     """Return measures in rows; measures in a row share one scale, and a new norm or kind begins a new row."""
-    rows: list[list[Shown]] = []
+    rows: list[list[MeasureDisplay]] = []
     last = None
     for measure in grids:
         kind = measure.family
@@ -110,7 +110,7 @@ def _rows(grids: Mapping[Shown, Grid], across: int) -> list[list[Shown]]:
     return rows
 
 
-def _one_scale(grids: Mapping[Shown, Grid]) -> dict[Shown, Grid]:
+def _one_scale(grids: Mapping[MeasureDisplay, Grid]) -> dict[MeasureDisplay, Grid]:
     """Return grids with the same colours for the same value in all heatmaps of a family."""
     out = {}
     for measure, one in grids.items():
@@ -119,7 +119,7 @@ def _one_scale(grids: Mapping[Shown, Grid]) -> dict[Shown, Grid]:
     return out
 
 
-def _name(measure: Shown) -> str:
+def _name(measure: MeasureDisplay) -> str:
     return f"{measure.brief or measure.name}{f' ({measure.unit.sign})' if measure.unit.sign else ''}"
 
 
@@ -134,7 +134,7 @@ def _short(number: str) -> str:
     return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)
 
 
-def _alt(grids: Mapping[Shown, Grid], runs: Runs) -> str:
+def _alt(grids: Mapping[MeasureDisplay, Grid], runs: Runs) -> str:
     best = runs.sweep.best
     parts = [f"{measure.measure.full_title}: {one.in_words()}" for measure, one in grids.items()]
     return (

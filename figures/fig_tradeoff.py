@@ -9,7 +9,7 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import FONT, GREY, PAGE, SIZE, legend_below, look, picture
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, told_apart, width_of
@@ -50,7 +50,7 @@ def draw(runs: Runs) -> Picture:
     """
     models = _models(runs)
     if len(models) < 2:
-        raise Missing(
+        raise MissingRun(
             "needs the base and trained models, evaluated with the tasks preference and transfer: "
             "python -m training.paper, or python -m training.evaluate"
         )

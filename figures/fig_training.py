@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from figures.runs import Missing, Runs, Tuning
+from figures.runs import MissingRun, Runs, Tuning
 from figures.style import FONT, PAGE, SIZE, legend_below, look, picture
 from interp.data.contrast import DIRECTIONS
 from interp.drawing.markup import plural
@@ -32,10 +32,10 @@ def draw(runs: Runs) -> Picture:
         Missing: no fine-tuned run is among the runs.
     """
     if not runs.tunings:
-        raise Missing("needs fine-tuned runs: python -m training.finetune, or python -m training.paper")
+        raise MissingRun("needs fine-tuned runs: python -m training.finetune, or python -m training.paper")
     models, contrast = groups_of(runs.tunings), runs.tunings[0].contrast
     if any(one.contrast != contrast for one in runs.tunings):
-        raise Missing("needs fine-tuned runs that contrast the same two kinds of text")
+        raise MissingRun("needs fine-tuned runs that contrast the same two kinds of text")
     measures = {direction: f"iia_{contrast.short(direction)}" for direction in DIRECTIONS}
     labels = told_apart(list(models), NAME, SIZE, FONT)
     widest = max(width_of(label, SIZE, FONT) for label in (*labels.values(), "range over seeds"))

@@ -70,7 +70,7 @@ def make(config: MakeConfig) -> int:
     if not config.run:
         raise UserError("name run folders with --run, as in --run runs/demo runs/paper-toy")
     from figures.prepare import Writer, prepared
-    from figures.runs import Missing, find
+    from figures.runs import MissingRun, find
     from interp.cli.progress import Bar
 
     runs, out = find([Path(run) for run in config.run]), Path(config.out)
@@ -80,7 +80,7 @@ def make(config: MakeConfig) -> int:
         for name in wanted:
             try:
                 ready.append(prepared(name, runs))
-            except Missing as error:
+            except MissingRun as error:
                 lacking[name] = str(error)
             bar.update()
         if lacking and (config.only or not ready):

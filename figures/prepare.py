@@ -8,7 +8,7 @@ from pathlib import Path
 
 from figures.layout import problems
 from figures.names import TABLES
-from figures.runs import Missing, Runs
+from figures.runs import MissingRun, Runs
 from figures.style import drawn, save
 from interp.drawing.pictures import Picture
 from training.evaluation.rendering import write_tables
@@ -26,7 +26,7 @@ def prepared(name: str, runs: Runs) -> Writer:
     """
     if name in TABLES:
         if name not in runs.tables:
-            raise Missing(f"needs {TABLES[name]}")
+            raise MissingRun(f"needs {TABLES[name]}")
         return lambda out: (write_tables([runs.tables[name]], out), [])
     draw: Callable[[Runs], Picture] = import_module(f"figures.{name}").draw
     figure = drawn(lambda: draw(runs))

@@ -30,7 +30,7 @@ HISTORY = "history.csv"
 _NUMBERED = ("step", "val_loss", "preference")  # columns that are known for every look
 
 
-class Missing(UserError):
+class MissingRun(UserError):
     """Error for a figure that cannot be made from these runs; the message names the run that it needs."""
 
 
@@ -73,7 +73,7 @@ class Runs:
             Missing: there is none.
         """
         if not self.sweeps:
-            raise Missing("needs the run folder of a sweep: python -m interp.sweep")
+            raise MissingRun("needs the run folder of a sweep: python -m interp.sweep")
         return self.sweeps[0]
 
     @cached_property
@@ -85,7 +85,7 @@ class Runs:
             UserError: they cannot be compared.
         """
         if not self.evaluations:
-            raise Missing("needs evaluated models: python -m training.paper, or python -m training.evaluate")
+            raise MissingRun("needs evaluated models: python -m training.paper, or python -m training.evaluate")
         check_alike(self.evaluations)
         return groups_of(sorted(self.evaluations, key=lambda one: one.about["label"] != "base"))
 

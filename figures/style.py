@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.artist import Artist
 
-from figures.runs import Missing
+from figures.runs import MissingRun
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import open_rgb
@@ -112,7 +112,7 @@ def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> 
     try:
         axes.imshow(open_rgb(str(path), lambda name: read_file(name, MOST_IMAGE)))
     except DataError as error:
-        raise Missing(f"needs the picture '{path}' ({error}); make that run again, in another folder") from error
+        raise MissingRun(f"needs the picture '{path}' ({error}); make that run again, in another folder") from error
 
 
 def drawn(draw: Callable[[], Picture]) -> Picture:

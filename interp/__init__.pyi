@@ -29,7 +29,7 @@ from .subspaces.search import SearchConfig as SearchConfig
 from .subspaces.methods.das import train_das as train_das
 from .subspaces.methods import fit_rotation as fit_rotation
 from .subspaces.outcomes import evaluate as evaluate
-from .subspaces.described import describe as describe
+from .subspaces.direction_examples import describe as describe
 from .subspaces.rotation import random_basis as random_basis
 from .attribution.mediated import MediatedIntegratedGradients as MediatedIntegratedGradients
 from .attribution.result import Attributions as Attributions

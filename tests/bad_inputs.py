@@ -129,13 +129,13 @@ def _hurry() -> None:
     """Leave out what takes long and reads nothing: most heatmaps, trainings by other processes, that of the toy."""
     from interp.data import norms
     from interp.report.layout import Layout
-    from interp.sweep import finish
+    from interp.sweep import outputs
     from training import paper, pretrain_toy
 
-    drawn, load = finish.write_heatmaps, cache(norms.load_norm)
+    drawn, load = outputs.write_heatmaps, cache(norms.load_norm)
     plain = norms.load_norm
     norms.load_norm = lambda name: plain(name) if "=" in name else load(name)
-    finish.write_heatmaps = lambda frame, folder, layout: drawn(frame, folder, Layout((layout.of_column("iia"),)))
+    outputs.write_heatmaps = lambda frame, folder, layout: drawn(frame, folder, Layout((layout.of_column("iia"),)))
     paper.Experiment._call = _trained  # type: ignore[method-assign]
     pretrain_toy.pretrain = lambda *_: {}
 

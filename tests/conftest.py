@@ -31,7 +31,7 @@ from interp.clip.loading import load_clip  # noqa: E402
 from interp.clip.model import Clip  # noqa: E402
 from interp.report import heatmaps  # noqa: E402
 from interp.report.layout import Layout  # noqa: E402
-from interp.sweep import finish  # noqa: E402
+from interp.sweep import outputs  # noqa: E402
 from tests.accelerating import forget_precision  # noqa: E402
 from tests.hub_server import hub  # noqa: E402, F401
 from tests.oracles.plain_forward import random_clip  # noqa: E402
@@ -56,7 +56,7 @@ PUBLISHED = Path(os.environ.get("CLIP_PUBLISHED_DATA", Path(__file__).parents[2]
 
 @pytest.fixture(scope="session", autouse=True)
 def _keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A key that marks the runs of the tests, instead of the user's (`interp.runs.own`)."""
+    """A key that marks the runs of the tests, instead of the user's (`interp.runs.ownership`)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
@@ -108,7 +108,7 @@ def one_heatmap(monkeypatch: pytest.MonkeyPatch) -> None:
             path.write_bytes(drawn.read_bytes())
         return [drawn, *copies]
 
-    monkeypatch.setattr(finish, "write_heatmaps", write)
+    monkeypatch.setattr(outputs, "write_heatmaps", write)
 
 
 @pytest.fixture(autouse=True)

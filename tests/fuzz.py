@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["interp.data", "interp.runs", "interp.r
     from interp.errors import LONGEST, UserError
     from interp.report.page.page import page
     from interp.report.sweep_run import load_sweep
-    from interp.runs.chosen import read_chosen
+    from interp.runs.chosen_cell import read_chosen
     from interp.runs.directions import read_directions
     from interp.runs.examples import read_examples
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from interp.cli import IMPLIED, WORK, Unnamed, check_bounds, flag, option
+from interp.cli import IMPLIED, WORK, DefaultName, check_bounds, flag, option
 from interp.cli.options import (
     PAPER_ATTRIBUTIONS,
     AttributionOptions,
@@ -46,7 +46,9 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         choices=("toy", "paper"),
         role=IMPLIED,
     )
-    model: str = option(Unnamed("toy"), "the base: 'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
+    model: str = option(
+        DefaultName("toy"), "the base: 'toy', a local folder, a hub id, or a fine-tuned run", loads="toy"
+    )
     layer: int = option(11, "of the site in the text tower, counted from 1")
     size: int = option(64, "directions of the subspace Z")
     rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", loads="")
@@ -207,7 +209,7 @@ class EvaluateConfig(SourceOptions, AttributionOptions, AssessmentOptions, Model
     preset: Literal["toy", "paper"] = option(
         "toy", "defaults of --attributed and --n-steps; paper: the authors'", choices=("toy", "paper"), role=IMPLIED
     )
-    model: str = option(Unnamed("toy"), "'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
+    model: str = option(DefaultName("toy"), "'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
     tasks: str | None = option(
         None, "a list of the tasks above; by default all but dose, blv only with --blv", metavar="LIST", role=IMPLIED
     )

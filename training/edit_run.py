@@ -15,7 +15,7 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS, Contrast
-from interp.edits.applied import edited_part
+from interp.edits.edited_runs import edited_part
 from interp.edits.train import RETAIN, EditConfig, TrainedEdit, chosen, train_edits
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text

@@ -12,7 +12,7 @@ from interp.clip.names import check_named
 from interp.data import data_sets
 from interp.data.options import check_world
 from interp.errors import UserError
-from interp.runs.replay import Again
+from interp.runs.replay import Replay
 from training.config import EvaluateConfig, evaluation_preset
 from training.evaluation.tasks import ON_REQUEST, ON_SEVERAL, TASKS, units_of
 
@@ -48,7 +48,7 @@ files in the output folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
-    earlier = Again("evaluation", evaluation_preset)
+    earlier = Replay("evaluation", evaluation_preset)
     config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset, earlier)
     return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
 
@@ -70,15 +70,15 @@ def assess(config: EvaluateConfig) -> int:
     cli.check_bounds(config)
     tasks = _tasks(config)
     if config.scores is not None:
-        from training.evaluation.of_scores import of_scores as prepare
+        from training.evaluation.score_evaluation import of_scores as prepare
     else:
         check_world(config.model, config.data or config.ratings or "toy")
         check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
-        from training.evaluation.of_model import of_model as prepare
+        from training.evaluation.model_evaluation import of_model as prepare
     from interp.report.terminal import verdict_lines
-    from training.evaluation.aligned import verdict_of
+    from training.evaluation.aligned_subspace import verdict_of
     from training.evaluation.jobs import carry_out
-    from training.evaluation.measures import terminal_table
+    from training.evaluation.numbers import terminal_table
 
     plan = prepare(config, tasks)
     rows, notes = carry_out(plan, arguments=asdict(config), command=cli.command_line(PROG, config))

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from interp import cli
 from interp.cli import IMPLIED, WORK, Role, option, shared_options, words_of
-from interp.cli.fields import Unnamed
+from interp.cli.fields import DefaultName
 from interp.cli.options import EngineOptions, ModelOptions
 from interp.data.options import DataOptions
 from interp.errors import UserError
@@ -73,7 +73,7 @@ class PaperConfig(AssessmentOptions, ModelOptions, DataOptions, EngineOptions, T
         role=WORK,
         most=MOST_PROCESSES,
     )
-    out: str = option(Unnamed("runs/paper-toy"), "folder for runs, evaluations and tables", role=WORK)
+    out: str = option(DefaultName("runs/paper-toy"), "folder for runs, evaluations and tables", role=WORK)
 
 
 @dataclass

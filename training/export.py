@@ -131,7 +131,7 @@ def export(config: _ExportConfig) -> int:
 
 def _edit(config: _ExportConfig, clip: Clip) -> Edit | None:
     """Return the edit of a model, if it has one; raise `UserError` if the files cannot hold it."""
-    from interp.clip.edits.of_model import edits_of
+    from interp.clip.edits.model_edits import edits_of
 
     edits = edits_of(clip)
     if len(edits) > 1:
@@ -151,7 +151,7 @@ def _edit(config: _ExportConfig, clip: Clip) -> Edit | None:
 
 def _merged(clip: Clip, edit: Edit) -> Clip:
     from interp.clip.edits.edit import EditError
-    from interp.clip.edits.of_model import merge_edit
+    from interp.clip.edits.model_edits import merge_edit
 
     try:
         return merge_edit(clip, edit)

@@ -14,8 +14,8 @@ from interp.clip.names import check_named
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.data.options import check_world
 from interp.errors import UserError
-from interp.runs.own import is_own
-from interp.runs.replay import Again
+from interp.runs.ownership import is_own
+from interp.runs.replay import Replay
 from training.config import FinetuneConfig, check, preset
 from training.trackers import FILES
 
@@ -62,7 +62,7 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
-    config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("finetune", preset))
+    config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Replay("finetune", preset))
     again = "the same command goes on from the last checkpoint with --resume"
     return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
 
@@ -86,10 +86,10 @@ def finetune(config: FinetuneConfig) -> int:
     from interp.data import load_pairs
     from interp.data.pairs import without_intervals
     from interp.runs.folder import check_folder
+    from training.finetune_run import check_site, tune
     from training.launching import launched
     from training.loop import total_steps
     from training.trackers import make_trackers
-    from training.tune import check_site, tune
 
     if config.device is not None:
         check_device(config.device)

@@ -39,10 +39,10 @@ from interp.subspaces.subspace import Subspace
 from training.batches import Examples, Order, generator
 from training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from training.config import FinetuneConfig
-from training.objectives import Learner
+from training.losses import Learner
 from training.retention import mean_retention
 from training.trackers import start_trackers
-from training.tuning import save_weights
+from training.trainable_weights import save_weights
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -55,7 +55,7 @@ class Task:
     """Material of a run.
 
     Attributes:
-        clip: model prepared by `training.tuning.prepare`.
+        clip: model prepared by `training.trainable_weights.prepare`.
         train, val: pairs of both splits.
         free: start of the search for the rotation, in whitened coordinates; None for the behavioral objective.
         whitening: coordinates of the search (`interp.subspaces.pairs.whiten`), from the base's streams.

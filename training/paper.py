@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from interp import cli
-from interp.cli.fields import Unnamed
+from interp.cli.fields import DefaultName
 from interp.cli.progress import EVERY, Bar
 from interp.cli.types import parse_ints
 from interp.data.hub import HubError, Kind, ask_hub
@@ -21,7 +21,7 @@ from interp.data.pairs import SPLITS, DataError, PairSet
 from interp.drawing.markup import plural
 from interp.errors import UserError, quoted, without_number
 from interp.runs.files import MANIFEST, check_tree
-from interp.runs.replay import Again
+from interp.runs.replay import Replay
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import go_to
 from interp.sweep.sharing import Shard
@@ -64,13 +64,13 @@ def preset(given: PaperConfig) -> dict[str, str]:
         "blv": "data/blv",
         "transfer": "cifar100,food101,imagenet",
         "seeds": "0-4",
-        "out": Unnamed("runs/paper"),
+        "out": DefaultName("runs/paper"),
     }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
-    config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Again("paper", preset))
+    config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Replay("paper", preset))
     with alone():  # each run is a separate process
         return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
 

@@ -71,7 +71,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Seeing:
+class LabelPhase:
     """The stretch of training in which the image tower learns by labels: warm-up, then a cosine to zero."""
 
     steps: int
@@ -83,7 +83,7 @@ class Seeing:
 class PretrainConfig:
     """Settings of the run, which are written to `pretraining.json` next to the weights."""
 
-    seeing: Seeing = Seeing(2400, 1e-3, 50)
+    seeing: LabelPhase = LabelPhase(2400, 1e-3, 50)
     main: Phase = Phase(1800, 1e-3, 200, partial=0.25, control_from=0.1, gain=0.1, looked_at=512, locked=True)
     finish: Phase = Phase(850, 4e-4, 50, partial=0.5, control_from=0.1, gain=0.2, looked_at=1024, alike=8)
     settle: Phase = Phase(
@@ -169,7 +169,7 @@ def _batches(config: PretrainConfig, step: int) -> list[tuple[World, int]]:
     return [(SCENES, config.batch_size), *charts]
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | Seeing) -> None:
+def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | LabelPhase) -> None:
     """Set the learning rate of a step: a warm-up, then a cosine to zero. The `times` of a group multiplies it."""
     rate = min(1.0, step / stretch.warmup)
     rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - stretch.warmup) / (stretch.steps - stretch.warmup)))

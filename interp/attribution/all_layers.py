@@ -17,11 +17,11 @@ import torch
 
 from interp.attribution.baselines import default_baselines
 from interp.attribution.convergence import points_needed
-from interp.attribution.integral import PathSettings, Shared, attributions_of, path_scores
+from interp.attribution.integral import CommonPart, PathSettings, attributions_of, path_scores
 from interp.attribution.path_rule import path_rule
 from interp.attribution.result import Attributions
 from interp.clip.blocks import blocks, embed_ids, embed_stream, run_block, step_block
-from interp.clip.forward_mode import Moves, move_tokens
+from interp.clip.forward_mode import CopiesState, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.packing import group
 from interp.clip.tensors import Embeddings, Float, Int, Tensor
@@ -120,15 +120,15 @@ class PathRun:
         """Return attributions through a subspace at a layer, or through the whole stream there, float64, (n, t)."""
         return self._table([text.through(layer, subspace) for text in self.texts])
 
-    def shared(self, layer: int) -> Shared:
+    def shared(self, layer: int) -> CommonPart:
         """Return the attributions through the whole stream at a layer, and the full attributions."""
         full = self._table([text.full for text in self.texts])
         score = np.array([text.score for text in self.texts])
         baseline = np.array([text.baseline_score for text in self.texts])
         points = np.array([text.points for text in self.texts])
-        return Shared(self.through(layer, None), full, score, baseline, points)
+        return CommonPart(self.through(layer, None), full, score, baseline, points)
 
-    def attributions(self, layer: int, subspace: Subspace, shared: Shared) -> Attributions:
+    def attributions(self, layer: int, subspace: Subspace, shared: CommonPart) -> Attributions:
         """Return attributions by the routes that sweeps measure; `shared` is the result of `shared(layer)`."""
         return attributions_of(self.tokens, shared, self.through(layer, subspace), MEASURED)
 
@@ -151,7 +151,7 @@ def run_path(
     layers: Iterable[int],
     settings: PathSettings,
     tolerance: float | None = None,
-    watch: Callable[[Sequence[Moves], Float[Tensor, "s 1"]], object] = lambda *_: None,
+    watch: Callable[[Sequence[CopiesState], Float[Tensor, "s 1"]], object] = lambda *_: None,
     keys_above: int | None = None,
 ) -> TextPath:
     """Move a text from its baseline, and keep the material of attributions at `layers`.
@@ -199,7 +199,7 @@ def run_path(
     return TextPath(moved, streams, moves, slopes, full, score, baseline, n_steps)
 
 
-def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
+def _slopes(clip: Clip, states: list[CopiesState], image: Embeddings) -> list[Tensor]:
     """Return the gradients of the scores with respect to EOT's stream at every layer.
 
     Gradients are computed at all layers, so that no bit depends on which layers are requested.
@@ -216,7 +216,7 @@ def _slopes(clip: Clip, states: list[Moves], image: Embeddings) -> list[Tensor]:
 
 
 def streams_above(
-    clip: Clip, states: Sequence[Moves], layer: int, stream: Float[Tensor, "s d"]
+    clip: Clip, states: Sequence[CopiesState], layer: int, stream: Float[Tensor, "s d"]
 ) -> list[Float[Tensor, "s d"]]:
     """Return EOT's stream at a layer and at each layer above, for a causal tower.
 

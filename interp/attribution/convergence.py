@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from interp.attribution.baselines import default_baselines
-from interp.attribution.integral import PathSettings, Shared, integrate
+from interp.attribution.integral import CommonPart, PathSettings, integrate
 from interp.attribution.result import relative_delta
 from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Embeddings
@@ -26,7 +26,7 @@ def integrate_until(
     subspaces: Mapping[str, Subspace],
     settings: PathSettings,
     tolerance: float | None,
-) -> tuple[Shared, dict[str, np.ndarray]]:
+) -> tuple[CommonPart, dict[str, np.ndarray]]:
     """Run `integrate`, and repeat it with twice the points for the texts that miss a tolerance, until none does.
 
     Args:
@@ -74,13 +74,13 @@ def points_needed(
     return integrate_until(clip, tokens, images, 0, {}, full, tolerance)[0].points
 
 
-def _missed(shared: Shared) -> np.ndarray:
+def _missed(shared: CommonPart) -> np.ndarray:
     if shared.full is None:
         raise RuntimeError("the full attributions were not computed")
     return relative_delta(shared.full, shared.score, shared.baseline_score)
 
 
-def _put(shared: Shared, again: Shared, rows: np.ndarray) -> None:
+def _put(shared: CommonPart, again: CommonPart, rows: np.ndarray) -> None:
     """Overwrite the attributions of some texts."""
     for whole, part in ((shared.stream, again.stream), (shared.full, again.full)):
         if whole is not None and part is not None:

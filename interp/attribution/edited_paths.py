@@ -19,11 +19,11 @@ import torch
 from interp.attribution.all_layers import TextPath, passing, run_path, streams_above, table_of
 from interp.attribution.baselines import default_baselines
 from interp.attribution.convergence import MOST_DOUBLINGS
-from interp.attribution.integral import PathSettings, Shared, attributions_of
+from interp.attribution.integral import CommonPart, PathSettings, attributions_of
 from interp.attribution.result import Attributions, Route, relative_delta
 from interp.clip.blocks import embed_ids, embed_stream
 from interp.clip.edits.edit import Edit
-from interp.clip.forward_mode import Moves, move_change, move_tokens
+from interp.clip.forward_mode import CopiesState, move_change, move_tokens
 from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Embeddings, Float, Int, Tensor
 from interp.subspaces.subspace import Subspace
@@ -123,7 +123,7 @@ class _Sums:
             ]
         self.through, self.stream, self.full = (np.zeros((len(cells), len(self.moved))) for _ in range(3))
 
-    def add(self, states: Sequence[Moves], weigh: Float[Tensor, "s 1"]) -> None:
+    def add(self, states: Sequence[CopiesState], weigh: Float[Tensor, "s 1"]) -> None:
         """Add the attributions of some points of the path, weighted by the rule."""
         for i, (edit, subspace) in enumerate(self.cells):
             at_site = states[edit.site.block]
@@ -146,7 +146,7 @@ class _Sums:
 
 
 def _score(
-    clip: Clip, states: Sequence[Moves], layer: int, stream: Float[Tensor, "s d"], image: Embeddings
+    clip: Clip, states: Sequence[CopiesState], layer: int, stream: Float[Tensor, "s d"], image: Embeddings
 ) -> Float[Tensor, " s"]:
     """Return the scores after EOT's stream at a layer is replaced."""
     end = streams_above(clip, states, layer, stream)[-1]
@@ -156,7 +156,7 @@ def _score(
 @torch.enable_grad()
 def _slope_and_bypass(
     clip: Clip,
-    states: Sequence[Moves],
+    states: Sequence[CopiesState],
     layer: int,
     site: Float[Tensor, "s d"],
     image: Embeddings,
@@ -199,7 +199,7 @@ def edited_attributions(tokens: Tokens, texts: Sequence[EditedPath], routes: Seq
     score, baseline, points = (
         np.array([getattr(text, name) for text in texts]) for name in ("score", "baseline_score", "points")
     )
-    return attributions_of(tokens, Shared(stream, full, score, baseline, points), through, routes)
+    return attributions_of(tokens, CommonPart(stream, full, score, baseline, points), through, routes)
 
 
 _ARRAYS = "through", "stream", "full"

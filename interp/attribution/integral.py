@@ -44,7 +44,7 @@ class PathSettings:
 
 
 @dataclass(frozen=True)
-class Shared:
+class CommonPart:
     """Part that the attributions of all subspaces at one layer share; arrays of shape (n, t).
 
     Attributes:
@@ -61,7 +61,7 @@ class Shared:
     points: np.ndarray
 
 
-def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]) -> dict[Route, np.ndarray]:
+def assemble(shared: CommonPart, through: np.ndarray | None, routes: Sequence[Route]) -> dict[Route, np.ndarray]:
     """Return the attributions of one subspace by route.
 
     `around` is the part of the stream's attributions that does not go through Z. `bypass` is the part of the full
@@ -85,7 +85,7 @@ def assemble(shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
 
 
 def attributions_of(
-    tokens: Tokens, shared: Shared, through: np.ndarray | None, routes: Sequence[Route]
+    tokens: Tokens, shared: CommonPart, through: np.ndarray | None, routes: Sequence[Route]
 ) -> Attributions:
     """Return the routes that `assemble` gives as the attributions of texts."""
     values = assemble(shared, through, routes)
@@ -101,7 +101,7 @@ def integrate(
     layer: int,
     subspaces: Mapping[str, Subspace],
     settings: PathSettings | None = None,
-) -> tuple[Shared, dict[str, np.ndarray]]:
+) -> tuple[CommonPart, dict[str, np.ndarray]]:
     """Return the path integrals of several subspaces at one layer, at the cost of one forward pass.
 
     Args:
@@ -127,7 +127,7 @@ def integrate(
             f"baselines must have the shape of the tokens, {tuple(tokens.ids.shape)}, got {tuple(given.shape)}"
         )
     score, baseline_score = np.zeros(len(tokens)), np.zeros(len(tokens))
-    cut = Cut.of(layer, subspaces, settings.routes)
+    cut = GradientCut.of(layer, subspaces, settings.routes)
     sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in cut.names}
     for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
         some = tokens.take(rows)
@@ -135,17 +135,17 @@ def integrate(
         with torch.no_grad():
             end = embed_ids(clip, some.ids.to(clip.device))
             start = embed_ids(clip, given[rows, :width].to(clip.device))
-        paths = Paths(start, end, some.eot, images[rows].to(clip.device, clip.model.dtype))
+        paths = StraightPaths(start, end, some.eot, images[rows].to(clip.device, clip.model.dtype))
         score[rows.numpy()], baseline_score[rows.numpy()] = end_scores(clip, paths)
         for name, values in along(clip, paths, cut, settings).items():
             sums[name][rows.numpy(), :width] = values.numpy()
     points = np.full(len(tokens), settings.n_steps)
-    shared = Shared(sums.get("stream"), sums.get("full"), score, baseline_score, points)
+    shared = CommonPart(sums.get("stream"), sums.get("full"), score, baseline_score, points)
     return shared, {name: sums[f"z.{name}"] for name in subspaces}
 
 
 @dataclass(frozen=True, eq=False)
-class Paths:
+class StraightPaths:
     """Straight lines from baselines to texts, both as output by the embedding layer, on the model's device.
 
     Attributes:
@@ -161,7 +161,7 @@ class Paths:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class GradientCut:
     """Cut of the gradients at a layer (0: no cut), to the parts that pass through some subspaces.
 
     Attributes:
@@ -175,7 +175,7 @@ class Cut:
     whole: tuple[str, ...]
 
     @classmethod
-    def of(cls, layer: int, subspaces: Mapping[str, Subspace], routes: Sequence[Route]) -> Cut:
+    def of(cls, layer: int, subspaces: Mapping[str, Subspace], routes: Sequence[Route]) -> GradientCut:
         """Return the cut that the given routes need."""
         users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
         return cls(layer, subspaces, tuple(name for name, some in users.items() if some & set(routes)))
@@ -187,7 +187,7 @@ class Cut:
 
 
 @torch.no_grad()
-def end_scores(clip: Clip, paths: Paths) -> np.ndarray:
+def end_scores(clip: Clip, paths: StraightPaths) -> np.ndarray:
     """Return the scores of the texts and of their baselines, float64, shape (2, m)."""
     both = torch.cat([paths.end, paths.start])
     found = path_scores(clip, both, paths.eot.repeat(2), paths.images.repeat(2, 1))
@@ -196,9 +196,9 @@ def end_scores(clip: Clip, paths: Paths) -> np.ndarray:
 
 @torch.enable_grad()  # captum's noise tunnel calls with gradients off
 def along(
-    clip: Clip, paths: Paths, cut: Cut, settings: PathSettings, *, by_dimension: bool = False
+    clip: Clip, paths: StraightPaths, cut: GradientCut, settings: PathSettings, *, by_dimension: bool = False
 ) -> dict[str, Float[Tensor, "m t *d"]]:
-    """Return the path integrals: ``z.NAME`` for each subspace, and those of `Cut.whole`; float64, on the CPU.
+    """Return the path integrals: ``z.NAME`` for each subspace, and those of `GradientCut.whole`; float64, on the CPU.
 
     Args:
         clip: model.
@@ -240,7 +240,7 @@ def path_scores(
 
 
 def _gradients(
-    clip: Clip, path: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings, cut: Cut
+    clip: Clip, path: Float[Tensor, "m t d"], eot: Int[Tensor, " m"], images: Embeddings, cut: GradientCut
 ) -> dict[str, Float[Tensor, "m t d"]]:
     """Return the gradients of the scores with respect to the embeddings, cut at the site; `full` is not cut.
 

@@ -18,9 +18,7 @@ import numpy as np
 from captum.attr._utils.attribution import GradientAttribution
 from captum.log import log_usage
 
-from interp.attribution.convergence import integrate_until
-from interp.attribution.integral import PathSettings, attributions_of
-from interp.attribution.of_tensors import (
+from interp.attribution.captum_inputs import (
     attribute_embeddings,
     attribute_ids,
     check_images,
@@ -28,6 +26,8 @@ from interp.attribution.of_tensors import (
     start_of,
     tokens_of,
 )
+from interp.attribution.convergence import integrate_until
+from interp.attribution.integral import PathSettings, attributions_of
 from interp.attribution.result import ROUTES, Attributions, Route
 from interp.clip.inputs import Texts
 from interp.clip.model import Clip, Tokens, tokenize

@@ -33,17 +33,17 @@ class Role(Enum):
 SETTING, LOADED, IMPLIED, WORK = Role
 
 
-class Unnamed(str):
+class DefaultName(str):
     """Default name of an option, which a command can tell from the same name typed by the user."""
 
 
 def is_default(value: Any, default: Any) -> bool:
     """Return whether an option has its default value and was not set to the same name by the user.
 
-    >>> is_default(3, 3), is_default("toy", Unnamed("toy")), is_default(Unnamed("toy"), Unnamed("toy"))
+    >>> is_default(3, 3), is_default("toy", DefaultName("toy")), is_default(DefaultName("toy"), DefaultName("toy"))
     (True, False, True)
     """
-    return bool(value == default) and isinstance(value, Unnamed) == isinstance(default, Unnamed)
+    return bool(value == default) and isinstance(value, DefaultName) == isinstance(default, DefaultName)
 
 
 def option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from interp.cli import WORK, Unnamed, option
+from interp.cli import WORK, DefaultName, option
 from interp.cli.cluster import check_cluster
 
 
@@ -14,7 +14,7 @@ class ModelOptions:
     """The model."""
 
     model: str = option(
-        Unnamed("toy"),
+        DefaultName("toy"),
         "'toy', a local folder, a fine-tuned run, a hub id (owner/name, owner/name@revision), or a checkpoint "
         "of open_clip, open_clip:ARCH/PATH.safetensors",
         loads="toy",

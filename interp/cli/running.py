@@ -10,7 +10,7 @@ from importlib import metadata
 
 from interp.cli.spelling import spelled
 from interp.errors import UserError
-from interp.processes.signals import Stopped, as_stopped, status_of, stoppable
+from interp.processes.signals import StopRequest, as_stopped, status_of, stoppable
 
 
 def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
@@ -29,7 +29,7 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
         said = str(error)
     except KeyboardInterrupt as caught:
         came = as_stopped(caught)
-        how = f"ended by {came.name}" if isinstance(came, Stopped) else "interrupted"
+        how = f"ended by {came.name}" if isinstance(came, StopRequest) else "interrupted"
         print(f"\n{how}; {on_interrupt()}", file=sys.stderr)
         return status_of(came)
     except BrokenPipeError:  # a reader, such as head, has closed the pipe

@@ -21,7 +21,7 @@ from interp.clip.changes import changed, changed_at, changes_of
 from interp.clip.families.family import Tower
 from interp.clip.merged import MergedAttention, merged
 from interp.clip.model import Clip, Tokens
-from interp.clip.packing import Group, Packed, pack, pack_apart
+from interp.clip.packing import Group, PackedLayout, pack, pack_apart
 from interp.clip.tensors import Float, Int, Pixels, Tensor
 
 QUICK = 1.702  # factor in the activation of CLIP's blocks
@@ -58,7 +58,7 @@ def embed_patches(clip: Clip, pixels: Pixels) -> Float[Tensor, "n p d"]:
     return clip.family.embed_patches(clip.model, pixels)
 
 
-def lay_out(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"]) -> Packed:
+def lay_out(clip: Clip, ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"]) -> PackedLayout:
     """Pack texts for `run_texts`. If the text tower is causal, beginnings that texts share are packed once."""
     if clip.family.causal("text"):
         return pack(ids, eot, clip.device)
@@ -261,7 +261,7 @@ def _mix(
 
 
 def run_texts(
-    clip: Clip, ids: Int[Tensor, "n t"], layout: Packed, tower: Sequence[Any]
+    clip: Clip, ids: Int[Tensor, "n t"], layout: PackedLayout, tower: Sequence[Any]
 ) -> Iterator[tuple[Parts, Int[Tensor, " n"], Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
     """Run packed texts through the tower, and yield the state after each block.
 
@@ -280,7 +280,7 @@ def run_texts(
 
 
 def run_above(
-    clip: Clip, hidden: Float[Tensor, "total d"], layout: Packed, above: Sequence[Any]
+    clip: Clip, hidden: Float[Tensor, "total d"], layout: PackedLayout, above: Sequence[Any]
 ) -> Iterator[tuple[Parts, Int[Tensor, " n"], Float[Tensor, "total d"], Float[Tensor, "total d"]]]:
     """Run packed texts through the last blocks of the text tower; see `run_texts`."""
     *below, last = above

@@ -1,4 +1,4 @@
-"""Changes of the stream after a block, at EOT or CLS, that a model makes itself; see `interp.clip.edits.edited`."""
+"""Changes of the stream after a block, at EOT or CLS, that a model makes; see `interp.clip.edits.edited_model`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from interp.clip.tensors import Float, Int, Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Moves:
+class CopiesState:
     """State after a block for s copies of a text that differ in their embeddings.
 
     Attributes:
@@ -49,7 +49,7 @@ def move_tokens(
     moved: Int[Tensor, " w"],
     *,
     keys_above: int | None = None,
-) -> Iterator[Moves]:
+) -> Iterator[CopiesState]:
     """Run s versions of a text, and the derivative of each in the direction of each moved token's own change.
 
     Args:
@@ -72,7 +72,7 @@ def move_tokens(
         last = number + 1 == len(tower)
         hidden, change, seen, moved_seen = _block(block, hidden, change, pairs, last=last, causal=causal)
         more = moved_seen if keys_above is not None and number >= keys_above else ()
-        yield Moves(hidden, change[:, change.shape[1] - len(delta) :], *seen, *more)
+        yield CopiesState(hidden, change[:, change.shape[1] - len(delta) :], *seen, *more)
 
 
 def _pairs(length: int, moved: Int[Tensor, " w"], *, causal: bool) -> tuple[Int[Tensor, " r"], Int[Tensor, " r"]]:

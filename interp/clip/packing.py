@@ -113,7 +113,7 @@ def _piece(index: Int[Tensor, "m t"], seen: Bool[Tensor, "m t"]) -> slice | None
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
+class PackedLayout:
     """Layout of whole texts, EOT included, with the shortest first.
 
     Attributes:
@@ -130,7 +130,7 @@ class Packed:
     earlier: Groups
 
 
-def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) -> Packed:
+def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) -> PackedLayout:
     """Lay out texts so that a beginning that several texts share is packed once, since it depends on nothing behind it.
 
     Args:
@@ -155,7 +155,7 @@ def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) 
     return _packed(table, begun, torch.tensor(taken), eot, device)
 
 
-def pack_apart(eot: Int[Tensor, " n"], device: torch.device) -> Packed:
+def pack_apart(eot: Int[Tensor, " n"], device: torch.device) -> PackedLayout:
     """Lay out texts so that each text has its own rows, as a tower that is not causal needs.
 
     Args:
@@ -177,7 +177,7 @@ def _packed(
     taken: Int[Tensor, " total"],
     eot: Int[Tensor, " n"],
     device: torch.device,
-) -> Packed:
+) -> PackedLayout:
     groups, earlier = (group_rows(table, lengths, device, begun) for lengths in (eot + 1, eot))
     last = table[torch.arange(len(eot)), eot]
-    return Packed(table, last.to(device), taken.to(device), groups.parts, earlier)
+    return PackedLayout(table, last.to(device), taken.to(device), groups.parts, earlier)

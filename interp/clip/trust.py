@@ -7,7 +7,7 @@ from pathlib import Path
 
 from interp.clip.errors import ModelError
 from interp.clip.names import OPEN_CLIP
-from interp.runs.own import is_own
+from interp.runs.ownership import is_own
 
 _OPTIONS = {"base": "model", "tokenizer": "tokenizer", "data": "data"}  # input of a run -> option that names it
 
@@ -62,7 +62,7 @@ def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
     """Raise `ModelError` if a run takes something from elsewhere that is not allowed.
 
     Allowed are ``toy``, folders within the run folder, and anything that this user named to the command that made the
-    run (`interp.runs.own`).
+    run (`interp.runs.ownership`).
 
     Args:
         run: folder whose files name the input.

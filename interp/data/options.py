@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interp.cli import IMPLIED, Unnamed, option
+from interp.cli import IMPLIED, DefaultName, option
 from interp.data import DATA_HELP, data_sets, is_toy
 from interp.errors import UserError, quoted
 
@@ -32,7 +32,7 @@ class DataOptions:
 
 def check_world(model: str, data: str) -> None:
     """Raise `UserError` if the embedded model would be used by default on data other than its own."""
-    if isinstance(model, Unnamed) and not all(map(is_toy, data_sets(data))):
+    if isinstance(model, DefaultName) and not all(map(is_toy, data_sets(data))):
         raise UserError(
             f"toy knows only its own pictures: name a model for {quoted(data)}, as --model openai/clip-vit-base-patch32"
         )

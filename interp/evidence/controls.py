@@ -16,7 +16,7 @@ from interp.subspaces.outcomes import Outcomes, iias
 
 
 @dataclass(frozen=True)
-class Swapped:
+class SwapOutcomes:
     """Outcomes of swaps of a subspace: across kinds, within kinds, and across the two kinds of each pair (`paired`).
 
     `across` and `within` have equally many draws.
@@ -26,9 +26,9 @@ class Swapped:
     within: Outcomes
     paired: Outcomes
 
-    def first_draw(self) -> Swapped:
+    def first_draw(self) -> SwapOutcomes:
         """Return these outcomes with the first source of each text alone."""
-        return Swapped(self.across.first_draw(), self.within.first_draw(), self.paired)
+        return SwapOutcomes(self.across.first_draw(), self.within.first_draw(), self.paired)
 
     def hits(self) -> np.ndarray:
         """Return the hits of counterfactuals across kinds, as the mean of both directions."""
@@ -40,7 +40,7 @@ class Swapped:
         return own_errors(self.paired, self.within)
 
 
-def control(name: str, found: Swapped, others: Sequence[Swapped]) -> dict[Key, Estimate]:
+def control(name: str, found: SwapOutcomes, others: Sequence[SwapOutcomes]) -> dict[Key, Estimate]:
     """Return IIA and R² of the own gaps as means over the subspaces of a control, and the lead of the found subspace.
 
     Differences are paired: both sides are measured on the same bases and sources.
@@ -67,7 +67,7 @@ def _mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
     return OwnErrors(mean, first.squares, first.groups, first.source_groups)
 
 
-def percentiles_among(name: str, found: Swapped, others: Sequence[Swapped]) -> dict[Key, Estimate]:
+def percentiles_among(name: str, found: SwapOutcomes, others: Sequence[SwapOutcomes]) -> dict[Key, Estimate]:
     """Return the share of other subspaces that the found subspace exceeds in IIA and in R²; ties count half.
 
     Args:

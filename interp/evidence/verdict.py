@@ -15,7 +15,7 @@ from typing import Literal
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import Key, MethodName, Numbers
 from interp.measures.schema import with_ends
-from interp.runs.chosen import Chosen
+from interp.runs.chosen_cell import ChosenControls
 from interp.stats import Estimate
 
 Answered = Literal["yes", "no", "cannot tell"]
@@ -46,7 +46,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Judged:
+class VerdictMeasures:
     """Measures that a verdict is based on.
 
     Attributes:
@@ -59,7 +59,7 @@ class Judged:
     numbers: Numbers
     contrast: Contrast
     controls: Sequence[MethodName]
-    chosen: Chosen | None = None
+    chosen: ChosenControls | None = None
 
     def number(self, key: Key) -> Estimate:
         """Return a measure; its value is NaN if it is not known."""
@@ -99,7 +99,7 @@ class Judged:
         return with_ends(value, low, high, form)
 
 
-def verdict(of: Judged) -> list[Answer]:
+def verdict(of: VerdictMeasures) -> list[Answer]:
     """Return the seven answers in the order of reading. Without the first, the others mean little."""
     return [
         _precondition(of),
@@ -112,7 +112,7 @@ def verdict(of: Judged) -> list[Answer]:
     ]
 
 
-def _precondition(of: Judged) -> Answer:
+def _precondition(of: VerdictMeasures) -> Answer:
     rule = (
         f"The model scores {of.contrast.a_positive} above the {of.contrast.negative} of its image on average: the "
         "interval of the gap lies above 0. Without a preference there is nothing to localize, and a search can only "
@@ -127,7 +127,7 @@ def _precondition(of: Judged) -> Answer:
     return Answer("precondition", rule, answer, f"gap {of.text(gap, '+.3f')}, preference {share} %")
 
 
-def _calibrated(of: Judged) -> Answer:
+def _calibrated(of: VerdictMeasures) -> Answer:
     rule = (
         "A swap of Z moves scores by what lies between the kinds: in both directions the interval of shift over gap "
         "lies between 1/2 and 3/2; and with Z of the other text of the same image a text gets the other's score, with "
@@ -142,19 +142,19 @@ def _calibrated(of: Judged) -> Answer:
     return Answer("calibrated", rule, _given(of, _all(parts)), because)
 
 
-def _prefers(of: Judged) -> bool:
+def _prefers(of: VerdictMeasures) -> bool:
     """Return whether the gap is surely above 0. Without a gap, multiples of the gap can be any number."""
     return of.between(Key("gap"), 0, math.inf) == "yes"
 
 
-def _above_zero(of: Judged, key: Key) -> Answered:
+def _above_zero(of: VerdictMeasures, key: Key) -> Answered:
     """Return whether a measure lies above 0; a measure that is exactly 0, with an upper end of 0, gives ``no``."""
     if of.number(key).value == of.number(key).high == 0:
         return "no"
     return of.between(key, 0, math.inf)
 
 
-def _necessary(of: Judged) -> Answer:
+def _necessary(of: VerdictMeasures) -> Answer:
     rule = (
         "The preference is in Z, and little else is. Where Z of every text is set to one neutral value, less than "
         "half is left of the gap, in either sign, and of the preference's excess over 50 %, but more than half of "
@@ -188,7 +188,7 @@ def _necessary(of: Judged) -> Answer:
     return Answer("necessary", rule, answer, f"{said}; neutral preference {neutral}{unit}")
 
 
-def _specific(of: Judged) -> Answer:
+def _specific(of: VerdictMeasures) -> Answer:
     rule = (
         "A swap of Z moves the score with the text's own image, by more than a tenth of the gap, and more than twice "
         "as much as with other images (the interval of their ratio lies between -1/2 and 1/2); and it surely costs "
@@ -206,7 +206,7 @@ def _specific(of: Judged) -> Answer:
     return Answer("specific", rule, answer, because)
 
 
-def _beyond(of: Judged) -> Answer:
+def _beyond(of: VerdictMeasures) -> Answer:
     rule = (
         "Its R² of the own gaps lies above 0, that of changing nothing, and above that of random subspaces, by a "
         "paired interval. And no other control's is surely higher by more than a tenth; it may be the same, since the "
@@ -229,7 +229,7 @@ def _beyond(of: Judged) -> Answer:
     )
 
 
-def _identified(of: Judged) -> Answer:
+def _identified(of: VerdictMeasures) -> Answer:
     rule = (
         "Other seeds find the same subspace: its overlap with that of each, the mean squared cosine of their angles, "
         "is nearer to 1 than to the overlap of random subspaces of that size. Where a search did not converge, this "
@@ -249,7 +249,7 @@ def _identified(of: Judged) -> Answer:
     return Answer("identified", rule, _found(of, answer), _noted(of, because))
 
 
-def _length(of: Judged) -> Answer:
+def _length(of: VerdictMeasures) -> Answer:
     rule = (
         "The preference is not one for length. Swaps of Z between texts of the same kind move scores by more than "
         "differences in the numbers of words and names and in word frequency explain (less than half of their "
@@ -265,7 +265,7 @@ def _length(of: Judged) -> Answer:
     return Answer("beyond length", rule, answer, f"{said}; gap at equal length {of.text(equal, '+.3f')}")
 
 
-def _found(of: Judged, answer: Answered) -> Answered:
+def _found(of: VerdictMeasures, answer: Answered) -> Answered:
     """Return the answer, but ``cannot tell`` instead of ``yes`` if the search did not converge.
 
     A search that did not converge may have found the wrong subspace.
@@ -273,11 +273,11 @@ def _found(of: Judged, answer: Answered) -> Answered:
     return answer if of.converged or answer == "no" else "cannot tell"
 
 
-def _noted(of: Judged, because: str) -> str:
+def _noted(of: VerdictMeasures, because: str) -> str:
     return because if of.converged else f"the search did not converge; {because}"
 
 
-def _angles(chosen: Chosen, seed: int) -> str:
+def _angles(chosen: ChosenControls, seed: int) -> str:
     each = chosen.angles.get(seed)
     return f" (angles {each[0]:.0f} to {each[-1]:.0f}°)" if each else ""
 
@@ -289,6 +289,6 @@ def _all(parts: Sequence[Answered]) -> Answered:
     return "cannot tell" if "cannot tell" in parts or not parts else "yes"
 
 
-def _given(of: Judged, answer: Answered) -> Answered:
+def _given(of: VerdictMeasures, answer: Answered) -> Answered:
     """Return the answer, or ``cannot tell`` if the model has no preference that could be localized."""
     return answer if _precondition(of).answer == "yes" else "cannot tell"

@@ -27,7 +27,7 @@ def relations(norms: Sequence[str]) -> list[str]:
 
 
 def attributions(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
-    """Declare the measures of a model's attributions, which `interp.attribution.measures` computes."""
+    """Declare the measures of a model's attributions, which `interp.attribution.statistics` computes."""
     pair = f"{contrast.positive} minus {contrast.negative}"
     out = [
         Measure(Key("through_gap"), f"Sum of attributions through Z, {pair}", SCORE, interval=True),

@@ -11,7 +11,7 @@ from types import FrameType
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-class Stopped(KeyboardInterrupt):
+class StopRequest(KeyboardInterrupt):
     """Request to end the command by a signal other than that of Ctrl-C.
 
     Attributes:
@@ -30,12 +30,12 @@ class Stopped(KeyboardInterrupt):
 
 def status_of(error: KeyboardInterrupt) -> int:
     """Return the exit status of a command that was ended so: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
-    return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
+    return 128 + (error.number if isinstance(error, StopRequest) else signal.SIGINT)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` in the body on signals that would end the process at once.
+    """Raise `StopRequest` in the body on signals that would end the process at once.
 
     A signal that is already handled or ignored, as under nohup, keeps its handling.
     """
@@ -59,7 +59,7 @@ def as_stopped(error: KeyboardInterrupt) -> KeyboardInterrupt:
 
     A library that was waiting may have replaced it by a plain KeyboardInterrupt.
     """
-    return error if _came is None else Stopped(_came)
+    return error if _came is None else StopRequest(_came)
 
 
 _put_off: list[int] | None = None  # signals that came while processes were started; None otherwise
@@ -70,7 +70,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     global _came
     _came = number
     if _put_off is None:
-        raise Stopped(number)
+        raise StopRequest(number)
     _put_off.append(number)
 
 
@@ -99,6 +99,6 @@ def deaf_children() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
         for number in came[:1]:
             if number != signal.SIGINT:
-                raise Stopped(number)
+                raise StopRequest(number)
             if callable(handler):
                 handler(number, None)

@@ -12,7 +12,7 @@ import numpy as np
 from interp.drawing.colours import ink_on
 from interp.measures.schema import written
 from interp.report.choice import best_cell
-from interp.report.layout import Layout, Shown
+from interp.report.layout import Layout, MeasureDisplay
 from interp.runs.files import write_atomic
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_heatmaps(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Pa
     return out
 
 
-def trained_first(measures: Iterable[Shown]) -> list[Shown]:
+def trained_first(measures: Iterable[MeasureDisplay]) -> list[MeasureDisplay]:
     """Return measures with those of trained models first, otherwise in their order."""
     return sorted(measures, key=lambda shown: not shown.tuned)
 
@@ -72,7 +72,7 @@ class Grid:
         return f"{ends[0].capitalize()}; {ends[1]}."
 
 
-def grid(frame: pd.DataFrame, measure: Shown) -> Grid:
+def grid(frame: pd.DataFrame, measure: MeasureDisplay) -> Grid:
     """Return the values of the heatmap of a measure."""
     pivot = frame.pivot_table(index="size", columns="layer", values=measure.column, aggfunc="mean", dropna=False)
     unit = measure.unit
@@ -81,7 +81,7 @@ def grid(frame: pd.DataFrame, measure: Shown) -> Grid:
     return Grid(layers, sizes, values, unit.colours, unit.reach(values), unit.brief)
 
 
-def draw_heatmap(frame: pd.DataFrame, measure: Shown) -> Picture:
+def draw_heatmap(frame: pd.DataFrame, measure: MeasureDisplay) -> Picture:
     """Draw a measure by layer and size, as the mean over seeds; the cell that validation chooses is outlined."""
     from interp.drawing.pictures import Picture
 

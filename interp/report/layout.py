@@ -18,7 +18,7 @@ CONTROLS = "controls"  # family of IIA of other subspaces
 
 
 @dataclass(frozen=True)
-class Shown:
+class MeasureDisplay:
     """Display of a measure.
 
     Attributes:
@@ -105,26 +105,26 @@ class Shown:
 class Layout:
     """Measures of a sweep in the order of display."""
 
-    shown: tuple[Shown, ...]
-    _by_key: dict[Key, Shown] = field(init=False, repr=False, compare=False, default_factory=dict)
+    shown: tuple[MeasureDisplay, ...]
+    _by_key: dict[Key, MeasureDisplay] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._by_key.update({one.key: one for one in self.shown})
 
-    def __getitem__(self, key: Key) -> Shown:
+    def __getitem__(self, key: Key) -> MeasureDisplay:
         return self._by_key[key]
 
     def __contains__(self, key: object) -> bool:
         return key in self._by_key
 
-    def __iter__(self) -> Iterator[Shown]:
+    def __iter__(self) -> Iterator[MeasureDisplay]:
         return iter(self.shown)
 
-    def at(self, where: Where, *, model: Model | None = None) -> list[Shown]:
+    def at(self, where: Where, *, model: Model | None = None) -> list[MeasureDisplay]:
         """Return the measures of a place, optionally of one model only."""
         return [one for one in self.shown if where in one.where and model in (None, one.key.model)]
 
-    def of_column(self, column: str) -> Shown:
+    def of_column(self, column: str) -> MeasureDisplay:
         """Return the measure of a column.
 
         Raises:

@@ -13,9 +13,9 @@ from interp.drawing.markup import MINUS, listed, plural
 from interp.measures import MEASURED, Key, Model
 from interp.measures.schema import SHARE
 from interp.report.choice import best_cell
-from interp.report.layout import CONTROLS, Layout, Shown
+from interp.report.layout import CONTROLS, Layout, MeasureDisplay
 from interp.report.tables import is_tuned, model_of
-from interp.runs.chosen import Chosen, EditControls
+from interp.runs.chosen_cell import ChosenControls, EditControls
 from interp.stats import Estimate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Spread:
             extremes of many, so this test is neither the strictest nor the most lenient.
     """
 
-    measure: Shown
+    measure: MeasureDisplay
     highest: pd.Series
     lowest: pd.Series
     apart: bool
@@ -132,7 +132,7 @@ def unconverged(frame: pd.DataFrame) -> str:
     )
 
 
-def edit_controls(chosen: Chosen | None, contrast: Contrast) -> str:
+def edit_controls(chosen: ChosenControls | None, contrast: Contrast) -> str:
     """Return a sentence on the preferences of an edit's controls; empty if they were not measured."""
     if chosen is None or chosen.edit is None:
         return ""
@@ -179,7 +179,7 @@ def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:
     return out
 
 
-def _trends(measures: Mapping[str, Shown], best: pd.Series) -> str:
+def _trends(measures: Mapping[str, MeasureDisplay], best: pd.Series) -> str:
     """Return the norms with which attributions by one route surely rise, surely fall, or neither."""
     verbs: dict[str, list[str]] = {}
     for norm, one in measures.items():
@@ -206,7 +206,7 @@ def _differences(found: Sequence[Spread]) -> list[str]:
     return out
 
 
-def _name(one: Shown) -> str:
+def _name(one: MeasureDisplay) -> str:
     if one.change:
         return f"the change of {one.heading}"
     name, *about = (one.brief or one.name).removeprefix("trained: ").split(", ")

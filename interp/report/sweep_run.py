@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, plural, table
 from interp.errors import UserError
-from interp.evidence.verdict import Answer, Judged, verdict
+from interp.evidence.verdict import Answer, VerdictMeasures, verdict
 from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, sweep_schema, without_model
 from interp.measures.schema import Schema
-from interp.report.checking import check_measures, check_texts
 from interp.report.choice import best_cell, rule_of
+from interp.report.consistency import check_measures, check_texts
+from interp.report.displays import sweep_layout
 from interp.report.heatmaps import draw_heatmap
 from interp.report.layout import Layout
-from interp.report.looks import sweep_layout
 from interp.report.norm_tests import norm_tests
 from interp.report.tables import CellColumn, cell_columns, is_cell, is_tuned, model_of, models_of, results
 from interp.runs.cells import (
     Cell,
-    Shown,
+    CellExamples,
     SweepManifest,
     TrainedModel,
     WordTable,
@@ -31,7 +31,7 @@ from interp.runs.cells import (
     read_cell,
     read_passes,
 )
-from interp.runs.chosen import Chosen, read_chosen
+from interp.runs.chosen_cell import ChosenControls, read_chosen
 from interp.runs.directions import Directions, read_directions
 from interp.runs.examples import Example, read_examples
 from interp.runs.files import StoreError
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from interp.drawing.pictures import Picture
 
-_OfCell = TypeVar("_OfCell", Chosen, Directions)
+_OfCell = TypeVar("_OfCell", ChosenControls, Directions)
 _DIRECTIONS = Key("directions").column()
 SHOWN = 60  # rows that a notebook shows
 
@@ -154,7 +154,7 @@ class SweepRun:
         return best_cell(self.frame)
 
     @cached_property
-    def chosen(self) -> Chosen | None:
+    def chosen(self) -> ChosenControls | None:
         """Examination of the chosen cell; None if the cell was not examined.
 
         Raises:
@@ -163,7 +163,7 @@ class SweepRun:
         return self._if_chosen(read_chosen(self.folder, self.objective))
 
     @cached_property
-    def chosen_edit(self) -> Chosen | None:
+    def chosen_edit(self) -> ChosenControls | None:
         """Examination of the edited cell that the pass of edits chose; None if there is none.
 
         Raises:
@@ -193,7 +193,7 @@ class SweepRun:
         numbers = without_model(self.best_numbers, model_of(self.frame))
         if Key("gap") not in numbers:
             return []
-        return verdict(Judged(numbers, self.contrast, self.methods[1:], self.chosen))
+        return verdict(VerdictMeasures(numbers, self.contrast, self.methods[1:], self.chosen))
 
     @cached_property
     def norm_tests(self) -> pd.DataFrame:
@@ -202,7 +202,7 @@ class SweepRun:
         Raises:
             StoreError: the folder holds no ratings.
         """
-        models: dict[Model, Mapping[Place, Shown]] = {**models_of(self.trained), "": self.cells}
+        models: dict[Model, Mapping[Place, CellExamples]] = {**models_of(self.trained), "": self.cells}
         words = {model: {place: cell["words"] for place, cell in cells.items()} for model, cells in models.items()}
         return norm_tests(words, min(self.cells.items())[1]["articles"], self.ratings)
 
@@ -210,7 +210,7 @@ class SweepRun:
         """Return the file of the rotation of a cell (layer, size, seed), for `Rotation.load`."""
         return Place(*place).rotation_file(self.folder.path)
 
-    def shown(self, place: Place) -> Shown:
+    def shown(self, place: Place) -> CellExamples:
         """Return words and examples of a cell: of the model trained there if there is one, else of the base."""
         return self.trained[self.objective][place] if self.trained else self.cells[place]
 

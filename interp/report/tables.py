@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from interp.measures import EDIT, Key, Model
-from interp.report.layout import Layout, Shown, Where
+from interp.report.layout import Layout, MeasureDisplay, Where
 from interp.runs.cells import Cell, TrainedModel
 from interp.runs.folder import table
 from interp.runs.place import Place
@@ -84,7 +84,7 @@ def cell_columns(layout: Layout, *, model: Model = "", where: Where = "table") -
     ]
 
 
-def column_of(shown: Shown) -> CellColumn:
+def column_of(shown: MeasureDisplay) -> CellColumn:
     """Return the column of a measure."""
     plain = partial(shown.text, ends=False)
     return CellColumn(shown.heading, shown.name, shown.text, plain, shown.value, shown.narrow, shown.above, shown.spare)

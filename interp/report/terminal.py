@@ -14,8 +14,8 @@ from interp.evidence.verdict import Answer
 from interp.measures import MEASURED, TRAINED, Key, Model
 from interp.measures.schema import SHARE
 from interp.report.choice import best_cell, rule_of
+from interp.report.displays import DROPS
 from interp.report.layout import CONTROLS, Layout
-from interp.report.looks import DROPS
 from interp.report.reading import is_relative, is_settled, no_preference, reading, unconverged, unsettled
 from interp.report.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned, model_of
 

@@ -65,14 +65,14 @@ def _the_same_words(words: dict[str, WordTable]) -> dict[str, WordTable]:
     return words
 
 
-class Shown(TypedDict):
+class CellExamples(TypedDict):
     """Words and example texts that a cell keeps of a model, for display."""
 
     words: Annotated[dict[str, WordTable], AfterValidator(_the_same_words)]
     examples: list[Annotated[_CellText, AfterValidator(_a_number_for_each_word)]]
 
 
-class Cell(Shown):
+class Cell(CellExamples):
     """Search on the frozen model at a cell of a sweep.
 
     Attributes:
@@ -84,7 +84,7 @@ class Cell(Shown):
     articles: dict[str, list[Whole]]
 
 
-class TrainedModel(Shown):
+class TrainedModel(CellExamples):
     """Model that was trained at a cell of a sweep."""
 
     cell: _CellPlace

@@ -65,7 +65,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Leading:
+class LeadingDirection:
     """Leading direction of a subspace Z.
 
     Attributes:
@@ -105,17 +105,17 @@ class Directions:
 
     place: Place
     objective: str
-    leading: tuple[Leading, ...]
+    leading: tuple[LeadingDirection, ...]
     shown: Mapping[str, Example]
 
 
-def pairs_at_ends(leading: Iterable[Leading]) -> list[str]:
+def pairs_at_ends(leading: Iterable[LeadingDirection]) -> list[str]:
     """Return the ids of the pairs with a text at an end, without duplicates."""
     return list(dict.fromkeys(text.pair for one in leading for end in one.ends for text in end.texts))
 
 
 def keep_directions(
-    folder: RunFolder, place: Place, objective: str, leading: tuple[Leading, ...], pairs: PairSet
+    folder: RunFolder, place: Place, objective: str, leading: tuple[LeadingDirection, ...], pairs: PairSet
 ) -> None:
     """Write the file, and small pictures of the pairs with a text at an end.
 
@@ -136,7 +136,7 @@ def keep_directions(
 class _DirectionsFile(TypedDict):
     cell: Place
     objective: str
-    directions: tuple[Leading, ...]
+    directions: tuple[LeadingDirection, ...]
     pairs: list[Example]
 
 

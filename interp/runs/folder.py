@@ -28,7 +28,7 @@ from interp.runs.files import (
     remove_unfinished,
     write_atomic,
 )
-from interp.runs.own import marks
+from interp.runs.ownership import marks
 from interp.runs.spreadsheet import csv_text
 from interp.runs.versions import VersionedSettings, check_version
 
@@ -137,7 +137,7 @@ class RunFolder:
 
 
 @dataclass(frozen=True)
-class ReadOnce(RunFolder):
+class CachedRunFolder(RunFolder):
     """Run folder for one command, which reads and checks a file again only if the file was replaced."""
 
     _known: dict[Any, tuple[tuple[int, ...], Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -191,7 +191,7 @@ def new_manifest(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[
 
     Args:
         settings: settings as `open_run` takes them.
-        facts: anything else; the `arguments` among them are marked as this user's (`interp.runs.own`).
+        facts: anything else; the `arguments` among them are marked as this user's (`interp.runs.ownership`).
     """
     content = {"settings": settings, "started": now(), "resumed": [], **environment(), **facts}
     return content | {"own": marks(settings, facts.get("arguments", {}))}

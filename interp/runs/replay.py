@@ -17,10 +17,10 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypedDict
 
 from interp.cli import LOADED, WORK, flag, is_default, options_of
-from interp.cli.fields import Unnamed
+from interp.cli.fields import DefaultName
 from interp.errors import UserError, quoted
 from interp.runs.files import MANIFEST, StoreError, check_tree, read_bytes
-from interp.runs.own import is_own
+from interp.runs.ownership import is_own
 from interp.runs.versions import VersionedSettings, check_version
 
 Config = TypeVar("Config")
@@ -33,7 +33,7 @@ class _Manifest(TypedDict):
 
 
 @dataclass(frozen=True)
-class Again(Generic[Config]):
+class Replay(Generic[Config]):
     """Argument `earlier` of `interp.cli.parse`, which takes the options of an earlier run of the same command.
 
     Attributes:
@@ -56,7 +56,7 @@ class Again(Generic[Config]):
             UserError: the run cannot be read, or belongs to another command or version; no folder was named for the new
                 run; or the run names something to be loaded that is neither named by this command nor embedded.
         """
-        if isinstance(out := getattr(own, "out", None), Unnamed) or out is None:
+        if isinstance(out := getattr(own, "out", None), DefaultName) or out is None:
             raise UserError("--config runs a run again in another folder; name that with --out")
         found = ready(self._words(run, type(own)))
         if getattr(own, "trust_run", False):

@@ -14,7 +14,7 @@ from interp.cli.options import DeviceOptions
 from interp.clip.names import BASE, check_bases, check_named
 from interp.drawing.markup import plural
 from interp.errors import UserError, shown
-from interp.scoring.belief import BRIEFLY
+from interp.scoring.reliability import BRIEFLY
 
 if TYPE_CHECKING:
     from interp.scoring.rows import AltTexts
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _score(config: _ScoreConfig) -> int:
-    from interp.scoring.known import check_results
+    from interp.scoring.marker import check_results
     from interp.scoring.rows import read_alt_texts
 
     cli.check_bounds(config)
@@ -97,10 +97,10 @@ def _computed(config: _ScoreConfig, table: AltTexts) -> int:
     from interp.cli.progress import Bar
     from interp.clip.bases import named_models
     from interp.clip.loading import load_clip
-    from interp.scoring.known import begin_results
+    from interp.scoring.marker import begin_results
     from interp.scoring.page import number, write_page
     from interp.scoring.results import write_scores
-    from interp.scoring.scored import score_table, shade_words
+    from interp.scoring.scores import score_table, shade_words
 
     models = named_models(config.model, trust=config.trust_run)
     names = [name for name, _ in models]

@@ -13,11 +13,11 @@ from interp.drawing.colours import as_hex, shade
 from interp.drawing.markup import MINUS, listed, plural
 from interp.report.page.rendering import render
 from interp.runs.files import write_atomic
-from interp.scoring.belief import PARAGRAPHS
+from interp.scoring.reliability import PARAGRAPHS
 from interp.scoring.results import duplicates, notes_of
 
 if TYPE_CHECKING:
-    from interp.scoring.scored import ScoredTexts
+    from interp.scoring.scores import ScoredTexts
 
 FILE = "scores.html"
 _BARS, _WIDTH, _HEIGHT, _FOOT = 40, 640, 120, 20

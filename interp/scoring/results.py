@@ -14,7 +14,7 @@ from interp.runs.spreadsheet import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from interp.scoring.scored import ScoredTexts
+    from interp.scoring.scores import ScoredTexts
 
 FILE = "scores.csv"
 

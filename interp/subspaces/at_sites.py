@@ -88,7 +88,7 @@ def _order(site: Site) -> tuple[int, str]:
     return site.layer, site.component
 
 
-class Taken:
+class SiteValues:
     """Values at sites, and the rests of their blocks, filled batch by batch."""
 
     def __init__(self, n: int, sites: Sequence[Site], empty: Float[Tensor, "0 d"]) -> None:

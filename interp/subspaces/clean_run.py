@@ -37,7 +37,7 @@ from interp.clip.modes import no_gradients
 from interp.clip.packing import group
 from interp.clip.sites import Site
 from interp.clip.tensors import Float, Int, Streams, Tensor
-from interp.subspaces.at_sites import Taken, at_site, check_sites, inputs_at, joined, run_again
+from interp.subspaces.at_sites import SiteValues, at_site, check_sites, inputs_at, joined, run_again
 
 
 @runtime_checkable
@@ -264,7 +264,7 @@ def clean_texts(
     starts = torch.empty_like(lengths)
     starts[by_length] = torch.cumsum(lengths[by_length], 0) - lengths[by_length]
     total = int(lengths.sum())
-    taken = Taken(len(tokens), wanted, torch.empty(0, width, device=device, dtype=dtype))
+    taken = SiteValues(len(tokens), wanted, torch.empty(0, width, device=device, dtype=dtype))
 
     def room(numbers: Iterable[int]) -> dict[int, Tensor]:
         return {number: torch.empty(total, width, device=device, dtype=dtype) for number in numbers}
@@ -305,7 +305,7 @@ def clean_images(clip: Clip, images: Images, sites: Iterable[Site], *, batch_siz
     several = list(as_images(images))
     pixels = torch.cat([pixel_values(clip, several[i : i + batch_size]) for i in range(0, len(several), batch_size)])
     empty = torch.empty(0, clip.width("vision"), device=clip.device, dtype=clip.model.dtype)
-    taken = Taken(len(pixels), wanted, empty)
+    taken = SiteValues(len(pixels), wanted, empty)
     grids: dict[int, list[Tensor]] = {site.block: [] for site in wanted}
     for rows in torch.arange(len(pixels)).split(batch_size):
         hidden = embed_patches(clip, pixels[rows])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interp.clip.tensors import Float
-from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS, End, EndText, EndWord, Leading
+from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS, End, EndText, EndWord, LeadingDirection
 from interp.stats import placement
 
 TEXTS, WORDS = 5, 10  # numbers of texts and of words at an end
@@ -118,7 +118,7 @@ def cross_fitted(inside: Float[np.ndarray, "n k"], articles: Sequence[str]) -> f
 
 def leading(
     inside: Float[np.ndarray, "n k"], title: str, axis: Float[np.ndarray, " k"], texts: Sequence[Text]
-) -> Leading:
+) -> LeadingDirection:
     """Return the share of variance, the AUC and the ends of one of the directions from `axes`.
 
     Args:
@@ -132,7 +132,7 @@ def leading(
         auc = _above(*_by_kind(values))
     values = values / values.std()
     words = word_differences(values, texts)
-    return Leading(title, share, auc, *(_end(values, words, texts, sign) for sign in (1, -1)))
+    return LeadingDirection(title, share, auc, *(_end(values, words, texts, sign) for sign in (1, -1)))
 
 
 def _end(values: Float[np.ndarray, " n"], words: Sequence[EndWord], texts: Sequence[Text], sign: int) -> End:

@@ -20,7 +20,7 @@ from interp.data.pairs import SPLITS
 from interp.drawing.markup import plural
 from interp.errors import UserError
 from interp.measures import passes
-from interp.runs.replay import Again
+from interp.runs.replay import Replay
 from interp.runs.versions import VERSIONS
 from interp.sweep.config import DEFAULT_LIMIT, FROZEN_SIZES, TUNED_SIZES, SweepConfig, preset
 from interp.sweep.executors import EXECUTORS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from interp.data.pairs import PairSet
     from interp.runs.folder import RunFolder
     from interp.runs.place import Place
-    from interp.sweep.computing import Pass
+    from interp.sweep.computation import Pass
     from interp.sweep.work import Work
 
 PROG = "python -m interp.sweep"
@@ -104,7 +104,7 @@ files in the run folder:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status."""
-    earlier, choices = Again("sweep", preset), {"engine": EXECUTORS}
+    earlier, choices = Replay("sweep", preset), {"engine": EXECUTORS}
     config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, earlier, choices)
     return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
 
@@ -118,7 +118,7 @@ def sweep(config: SweepConfig) -> int:
     config.check()
     check_world(config.model, config.data)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
-    from interp.attribution.drawing import attributed_pairs
+    from interp.attribution.sampling import attributed_pairs
     from interp.check.certificate import certified_pairs
     from interp.clip.devices import check_device
     from interp.clip.image_features import features_of_splits
@@ -129,17 +129,17 @@ def sweep(config: SweepConfig) -> int:
     from interp.runs.cells import SweepManifest
     from interp.runs.environment import now
     from interp.runs.examples import EXAMPLES, has_examples, keep_examples
-    from interp.runs.folder import ReadOnce, check_folder, update_manifest
+    from interp.runs.folder import CachedRunFolder, check_folder, update_manifest
     from interp.runs.ratings import keep_ratings
-    from interp.sweep.computing import Pass, check_merged, compute_missing, do_part, look_at_chosen
-    from interp.sweep.finish import finish
-    from interp.sweep.finished import check_others, searched_otherwise
+    from interp.sweep.computation import Pass, check_merged, compute_missing, do_part, look_at_chosen
+    from interp.sweep.finished_cells import check_others, searched_otherwise
     from interp.sweep.objectives import find_objective
+    from interp.sweep.outputs import finish
     from interp.sweep.work import TrainedCells, Work
 
     check_device(config.device)
     check_folder(config.folder)
-    folder = ReadOnce(config.folder)
+    folder = CachedRunFolder(config.folder)
     if folder.manifest_path.is_file():
         folder.manifest_as(SweepManifest)  # before anything in it is replaced
     elif config.merge:

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 
 from interp.attribution.all_layers import PathRun
-from interp.attribution.measures import measure_attributions
-from interp.attribution.norms import AttributedWords
+from interp.attribution.norm_relations import AttributedWords
 from interp.attribution.result import Attributions
+from interp.attribution.statistics import measure_attributions
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
 from interp.data.pairs import SPLITS
-from interp.evidence.measuring import Evidence, How, measure_subspace
+from interp.evidence.measurement import Evidence, MeasurementSettings, measure_subspace
 from interp.evidence.traits import traits_of
 from interp.measures import MEASURED, Key, sweep_schema, trained_schema
 from interp.measures.schema import Schema
@@ -36,7 +36,7 @@ from interp.subspaces.rotation import RotationError
 from interp.subspaces.search import SearchConfig
 from interp.subspaces.subspace import Subspace
 from interp.sweep.config import SweepConfig
-from interp.sweep.finished import keep_subspace, kept_subspace
+from interp.sweep.finished_cells import keep_subspace, kept_subspace
 from interp.sweep.work import Parts, Work
 
 
@@ -211,7 +211,7 @@ def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> E
     """Measure the subspace of a cell, with controls if the options ask for them."""
     config = bench.work.config
     methods = None if config.controls == "none" else find_methods(config.compared)[1:]
-    how = How(_search_config(config, place.seed), methods)
+    how = MeasurementSettings(_search_config(config, place.seed), methods)
     return measure_subspace(parts, subspace, how, traits_of(bench.work.features.split("test").texts))
 
 

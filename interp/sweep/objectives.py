@@ -22,4 +22,4 @@ def find_objective(name: str) -> ModuleType | None:
         return None
     if name not in TRAINED:
         raise UserError(f"there is no objective '{name}'; known: {', '.join((*FROZEN, *TRAINED))}")
-    return importlib.import_module("training.ablation")
+    return importlib.import_module("training.cells")

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 
 from interp.attribution.all_layers import PathRun, TextPath, run_path
 from interp.attribution.baselines import content_baselines, default_baselines
-from interp.attribution.checked import checked_texts
 from interp.attribution.edited_paths import (
     EditedPath,
     edited_attributions,
@@ -27,6 +26,7 @@ from interp.attribution.edited_paths import (
 )
 from interp.attribution.integral import PathSettings
 from interp.attribution.result import TOLERANCE, Attributions
+from interp.attribution.second_baseline import checked_texts
 from interp.clip.edits.edit import Edit
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, Tokens
@@ -39,7 +39,7 @@ from interp.subspaces.clean_run import TextRun
 from interp.subspaces.pairs import PairRun
 from interp.subspaces.subspace import Subspace
 from interp.sweep.cell import Bench, compute_layer, parts_at, search_layer, train_cell
-from interp.sweep.finished import unfinished, untrained
+from interp.sweep.finished_cells import unfinished, untrained
 from interp.sweep.work import Work
 
 # folders in the cache: paths of all words and of content words alone, with a file for each text that has a path; in the
@@ -49,7 +49,7 @@ EDITED = {PATHS: "edited-paths", CONTENT_PATHS: "edited-content-paths"}
 
 
 @dataclass(eq=False)
-class Prepared:
+class TaskProcess:
     """Process that can do tasks.
 
     Attributes:
@@ -88,7 +88,7 @@ class Prepared:
         return self._edits[place]
 
 
-_here: Prepared | None = None  # this process
+_here: TaskProcess | None = None  # this process
 
 
 def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
@@ -104,7 +104,7 @@ def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
     if clip.fingerprint != work.fingerprint:
         raise UserError(f"the model '{of.model}' has changed since the sweep began; run it again")
     features = replace(work.features, tokens=run(clip, None).tokens)
-    _here = Prepared(replace(work, features=features), clip, lambda layer: run(clip, layer))
+    _here = TaskProcess(replace(work, features=features), clip, lambda layer: run(clip, layer))
 
 
 def is_prepared() -> bool:
@@ -113,17 +113,17 @@ def is_prepared() -> bool:
 
 
 @contextmanager
-def prepared(work: Work, clip: Clip, run: TextRun) -> Iterator[Prepared]:
+def prepared(work: Work, clip: Clip, run: TextRun) -> Iterator[TaskProcess]:
     """Prepare this process with an existing model and clean run, and undo it on exit."""
     global _here
-    _here = Prepared(work, clip, lambda _layer: run)
+    _here = TaskProcess(work, clip, lambda _layer: run)
     try:
         yield _here
     finally:
         _here = None
 
 
-def _prepared() -> Prepared:
+def _prepared() -> TaskProcess:
     if _here is None:
         raise RuntimeError("the worker process was not prepared")
     return _here

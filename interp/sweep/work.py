@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from interp.attribution.result import Attributions
     from interp.clip.edits.edit import Edit
     from interp.clip.model import Clip
-    from interp.runs.chosen import EditControls
+    from interp.runs.chosen_cell import EditControls
     from interp.runs.place import Place
     from interp.subspaces.outcomes import Outcomes
     from interp.subspaces.subspace import Subspace
@@ -38,7 +38,7 @@ Parts = Mapping[str, PairsAtSite]  # by split
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedResult:
     """Results for the model that was trained at a cell.
 
     Attributes:
@@ -100,7 +100,7 @@ class TrainedCells(Protocol):
         clip: Clip,
         parts: Parts | None = None,
         attributions: tuple[Attributions, Attributions] | None = None,
-    ) -> Trained:
+    ) -> TrainedResult:
         """Train at a cell, and measure the model.
 
         Args:

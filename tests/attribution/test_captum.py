@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from interp.attribution.baselines import content_baselines, default_baselines
+from interp.attribution.captum_inputs import score_embedded
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.attribution.of_tensors import score_embedded
 from interp.clip.model import Clip, Tokens, embed_texts, tokenize
 from interp.clip.sites import Site
 from interp.subspaces.rotation import Rotation, random_basis

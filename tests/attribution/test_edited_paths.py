@@ -28,7 +28,7 @@ from interp.attribution.result import ROUTES, relative_delta
 from interp.clip.edits.edit import Edit
 from interp.clip.model import Clip, Tokens, tokenize
 from interp.clip.sites import Site
-from interp.edits.making import erase, gain
+from interp.edits.construction import erase, gain
 from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.oracles.noncausal import registered, two_way

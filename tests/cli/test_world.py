@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from interp.cli import Unnamed, command_line
+from interp.cli import DefaultName, command_line
 from interp.data.options import check_world
 from interp.errors import UserError
 from interp.sweep.config import SweepConfig
@@ -37,8 +37,8 @@ def test_readers_are_no_world_of_the_toy_either(capsys):
 
 def test_a_name_that_was_given_is_told_from_the_same_default():
     with raises(UserError, "'csv:x'"):
-        check_world(Unnamed("toy"), "csv:x")
+        check_world(DefaultName("toy"), "csv:x")
     check_world("toy", "csv:x")
-    check_world(Unnamed("toy"), "toy")
+    check_world(DefaultName("toy"), "toy")
     assert "--model" not in command_line("sweep", SweepConfig())
     assert "--model toy" in command_line("sweep", SweepConfig(model="toy"))

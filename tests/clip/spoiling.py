@@ -16,7 +16,7 @@ from interp.clip.loading import load_clip
 from interp.clip.model import Clip
 from tests.wording import raises
 from training.config import FinetuneConfig
-from training.tuning import prepare, save_settings, save_weights
+from training.trainable_weights import prepare, save_settings, save_weights
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 DEEP = "[" * 100_000 + "]" * 100_000

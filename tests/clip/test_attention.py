@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from interp.clip.attention import head_tables, packed_attention
-from interp.clip.packing import Packed, pack
+from interp.clip.packing import PackedLayout, pack
 from tests.agreement import agree
 
 HEADS, HEAD, SCALE = 3, 4, 0.7
 
 
-def one_by_one(qkv: Tensor, layout: Packed, lengths: Tensor) -> Tensor:
+def one_by_one(qkv: Tensor, layout: PackedLayout, lengths: Tensor) -> Tensor:
     """Each text alone, in the order in which they are packed."""
     out = torch.empty(len(qkv), HEADS * HEAD, dtype=qkv.dtype)
     for places, length in zip(layout.places, lengths.tolist(), strict=True):

@@ -31,7 +31,7 @@ from interp.clip.parts import layers_pattern, linear_layers
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
 from interp.data.toy.pairs import load_toy
-from interp.evidence.measuring import How, measure_subspace
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
 from interp.measures import Key
 from interp.subspaces.clean_run import TextRun, clean_images, clean_texts
 from interp.subspaces.interchange import interchange
@@ -246,7 +246,7 @@ def test_evidence_is_gathered(other: Clip, pairs):
     train, test = pairs
     size = 4
     (own,) = METHODS["gradient"].fit(train, test, [size], SearchConfig())
-    how = How(SearchConfig(), [METHODS["pca"], METHODS["random"]])
+    how = MeasurementSettings(SearchConfig(), [METHODS["pca"], METHODS["random"]])
     numbers = measure_subspace({"train": train, "test": test}, own, how).numbers
     assert numbers[Key("iia", "size0")].value == 0.5
     assert np.isfinite([numbers[Key(name)].value for name in ("iia", "gap", "r2_own")]).all()

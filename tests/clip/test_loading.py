@@ -21,7 +21,7 @@ from tests.oracles.plain_forward import embed_one_by_one
 from tests.wording import raises
 from training import finetune
 from training.config import FinetuneConfig
-from training.tuning import prepare, save_settings, save_weights
+from training.trainable_weights import prepare, save_settings, save_weights
 
 TEXTS = ["a large red circle on the left side", "the wedding at the harbour", "star", "quokka, in zürich"]
 WEIGHTS = "adapter_model.safetensors"

@@ -21,8 +21,8 @@ from interp.subspaces.rotation import random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 from training.config import FinetuneConfig
-from training.objectives import Learner
-from training.tuning import prepare
+from training.losses import Learner
+from training.trainable_weights import prepare
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 SUBSETS = [",".join(some) for n in range(1, 7) for some in combinations(TARGETS, n)]

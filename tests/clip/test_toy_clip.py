@@ -16,7 +16,7 @@ from interp.clip.toy_model import build_model, learn_tokenizer, load_toy_tokeniz
 from interp.data.toy.scenes import sample_scenes
 from interp.data.transfer import TOY_TASKS
 from training import pretrain_toy
-from training.pretrain_toy import Phase, PretrainConfig, Seeing, learn_to_see, measure, pretrain
+from training.pretrain_toy import LabelPhase, Phase, PretrainConfig, learn_to_see, measure, pretrain
 from training.pretrain_worlds import CHARTS, SCENES, WORLDS, World
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,14 @@ def test_the_same_seed_gives_the_same_model(tmp_path, monkeypatch):
     short = Phase(3, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, alike=4, look_every=2)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         config = PretrainConfig(
-            Seeing(2, 1e-3, 1), short, short, short, batch_size=8, charts_batch_size=4, charts_looked_at=128, seed=seed
+            LabelPhase(2, 1e-3, 1),
+            short,
+            short,
+            short,
+            batch_size=8,
+            charts_batch_size=4,
+            charts_looked_at=128,
+            seed=seed,
         )
         pretrain(config, tmp_path / name)
     a, b, c = (load_file(tmp_path / name / "model.safetensors") for name in "abc")
@@ -109,7 +116,7 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
     monkeypatch.setattr(pretrain_toy, "measure", lambda *_a, **_k: {"preference": 0.5})
     model = build_model(tokenizer := load_toy_tokenizer())
     locked = Phase(2, 1e-3, 1, partial=0.5, control_from=0.0, gain=0.1, looked_at=128, locked=True)
-    config = PretrainConfig(Seeing(2, 1e-3, 1), locked, locked, locked, batch_size=8, charts_batch_size=4)
+    config = PretrainConfig(LabelPhase(2, 1e-3, 1), locked, locked, locked, batch_size=8, charts_batch_size=4)
 
     def moved(act) -> set[str]:
         before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from interp.data.concadia import checking
+from interp.data.concadia import comparison
 from interp.data.concadia.__main__ import main
-from interp.data.concadia.checking import PUBLISHED
+from interp.data.concadia.comparison import PUBLISHED
 from tests.wording import refused
 
 
 @pytest.fixture
 def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy that is as published, had the authors published ten images."""
-    monkeypatch.setattr(checking, "PUBLISHED", {"train": 6, "val": 2, "test": 2})
+    monkeypatch.setattr(comparison, "PUBLISHED", {"train": 6, "val": 2, "test": 2})
     folder = tmp_path / "concadia"
     (folder / "resized").mkdir(parents=True)
     items = []

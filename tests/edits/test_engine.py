@@ -23,7 +23,7 @@ from interp.clip.hooks import patch
 from interp.clip.model import Clip, embed_images, embed_texts, tokenize, unit_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
-from interp.edits.applied import edited_part
+from interp.edits.edited_runs import edited_part
 from interp.subspaces.clean_run import clean_images, clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.pairs import PairRun, PairsAtSite

@@ -17,7 +17,7 @@ from interp.clip.edits import KINDS, leace
 from interp.clip.edits.edit import Edit, EditError
 from interp.clip.model import Clip, embed_texts
 from interp.clip.sites import Site, SiteError, SiteMismatch
-from interp.edits.making import erase, gain, leace_of, set_z
+from interp.edits.construction import erase, gain, leace_of, set_z
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation, orthonormal

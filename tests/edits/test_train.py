@@ -16,7 +16,7 @@ from interp.clip.image_features import image_features
 from interp.clip.model import Clip, embed_texts, tokenize, unit_texts
 from interp.clip.sites import Site
 from interp.data import load_pairs
-from interp.edits.applied import edited_part
+from interp.edits.edited_runs import edited_part
 from interp.edits.losses import Batch, Change, edit_losses
 from interp.edits.train import EditConfig, chosen, train_edit, train_edits
 from interp.stats import preference

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from interp.evidence.arbitrary import alphabetical_halves
-from interp.evidence.measuring import How, measure_subspace
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
 from interp.stats import Estimate
 from interp.subspaces.methods import METHODS
 from interp.subspaces.outcomes import align, mean_iia
@@ -39,7 +39,7 @@ def measured(kind: Kind, method: str) -> dict[str, float]:
 
 def evidence(kind: Kind, basis: torch.Tensor) -> dict[str, float]:
     train, val, test = parts(kind)
-    how, pairs = How(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
+    how, pairs = MeasurementSettings(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
     return wide(measure_subspace(pairs, Rotation(basis, train.site), how).numbers)
 
 

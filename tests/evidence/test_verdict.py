@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interp.data.contrast import PAPER
-from interp.evidence.verdict import Answer, Judged, verdict
+from interp.evidence.verdict import Answer, VerdictMeasures, verdict
 from interp.measures import Key, Model, sweep_schema, without_model
-from interp.runs.chosen import Chosen
+from interp.runs.chosen_cell import ChosenControls
 from interp.runs.place import Place
 from interp.stats import Estimate
 from tests.run_folders import PAPER_METHODS
@@ -36,18 +36,18 @@ GOOD = {  # the interval of each measure of a subspace that nothing can be said 
     "equal_gap": (0.03, 0.1),
     **{f"r2_own_over_{one.column}": (0.1, 0.2) for one in CONTROLS},
 }
-SEEDS = Chosen(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9), True, {})
+SEEDS = ChosenControls(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9), True, {})
 
 
-def answers(intervals: dict[str, tuple[float, float]], chosen: Chosen | None = SEEDS) -> dict[str, str]:
+def answers(intervals: dict[str, tuple[float, float]], chosen: ChosenControls | None = SEEDS) -> dict[str, str]:
     return {one.name: one.answer for one in verdict(_judged(intervals, chosen))}
 
 
-def _judged(intervals: dict[str, tuple[float, float]], chosen: Chosen | None) -> Judged:
+def _judged(intervals: dict[str, tuple[float, float]], chosen: ChosenControls | None) -> VerdictMeasures:
     row = {"preference": 0.8, "neutral_preference": 0.5}
     for key, (low, high) in intervals.items():
         row |= {key: (low + high) / 2, f"{key}_low": low, f"{key}_high": high}
-    return Judged(SCHEMA.read(row), PAPER, CONTROLS, chosen)
+    return VerdictMeasures(SCHEMA.read(row), PAPER, CONTROLS, chosen)
 
 
 def test_nothing_can_be_said_against_a_good_subspace():
@@ -184,7 +184,7 @@ def test_seeds_must_agree_better_than_random_subspaces_of_that_size(chance: floa
 
 
 def test_where_nothing_was_measured_nothing_can_be_told():
-    found = verdict(Judged({}, PAPER, CONTROLS))
+    found = verdict(VerdictMeasures({}, PAPER, CONTROLS))
     assert [one.answer for one in found if one.name != "specific"] == ["cannot tell"] * 6
     assert found[0].because == "gap not measured, preference not measured %"
 
@@ -216,7 +216,7 @@ def test_the_fine_tuned_model_is_judged_by_its_own_measures():
     row |= {"tuned_gap": -1.0, "tuned_gap_low": -2.0, "tuned_gap_high": -0.5}
     models: tuple[Model, Model] = ("", "tuned")
     numbers = [without_model(SCHEMA.read(row), model) for model in models]
-    first: list[Answer] = [verdict(Judged(each, PAPER, CONTROLS))[0] for each in numbers]
+    first: list[Answer] = [verdict(VerdictMeasures(each, PAPER, CONTROLS))[0] for each in numbers]
     assert [one.answer for one in first] == ["yes", "no"]
     assert [one.because.partition(",")[0] for one in first] == [
         "gap +1.000 [+0.500 +2.000]",

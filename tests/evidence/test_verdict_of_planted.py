@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 
 from interp.data.contrast import PAPER
-from interp.evidence.measuring import How, measure_subspace
-from interp.evidence.verdict import Judged, verdict
-from interp.runs.chosen import Chosen
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
+from interp.evidence.verdict import VerdictMeasures, verdict
+from interp.runs.chosen_cell import ChosenControls
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.subspaces.methods import METHODS
@@ -24,11 +24,11 @@ CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has the
 def answers(kind: Kind, method: str = "das") -> dict[str, str]:
     train, val, test = planted(kind)
     found, *others = (METHODS[method].fit(train, val, [1], SearchConfig(seed=seed))[0] for seed in range(3))
-    how = How(SearchConfig(), [METHODS[name] for name in CONTROLS])
+    how = MeasurementSettings(SearchConfig(), [METHODS[name] for name in CONTROLS])
     numbers = measure_subspace({"train": train, "val": val, "test": test}, found, how).numbers
     overlaps = {seed + 1: overlap(found.basis, other.basis) for seed, other in enumerate(others)}
-    chosen = Chosen(Place(1, 1, 0), overlaps, 1 / 16, Estimate(0.5, 0), Estimate(0.5, 0), True, {})
-    judged = Judged(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen)
+    chosen = ChosenControls(Place(1, 1, 0), overlaps, 1 / 16, Estimate(0.5, 0), Estimate(0.5, 0), True, {})
+    judged = VerdictMeasures(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen)
     return {one.name: one.answer for one in verdict(judged)}
 
 

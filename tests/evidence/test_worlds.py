@@ -12,10 +12,10 @@ from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.contrast import PAPER
-from interp.evidence.measuring import How, measure_subspace
-from interp.evidence.verdict import Answered, Judged, verdict
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
+from interp.evidence.verdict import Answered, VerdictMeasures, verdict
 from interp.measures import Key
-from interp.runs.chosen import Chosen
+from interp.runs.chosen_cell import ChosenControls
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.subspaces.clean_run import clean_texts
@@ -48,15 +48,15 @@ def share(here: Drawn, basis: Tensor, directions: int = 1) -> float:
 def judge(here: Drawn, basis: Tensor, others: list[Tensor], *, converged: bool = True) -> dict[str, Answered]:
     """Return the answers to the questions about a subspace, as a sweep gives them."""
     pairs = {"train": here.train, "val": here.val, "test": here.test}
-    how = How(SearchConfig(), [METHODS[name] for name in CONTROLS])
+    how = MeasurementSettings(SearchConfig(), [METHODS[name] for name in CONTROLS])
     numbers = measure_subspace(pairs, Rotation(basis, here.train.site), how, here.traits).numbers
     overlaps = {seed + 1: overlap(basis, other) for seed, other in enumerate(others)}
     none = Estimate(0.5, 0)
-    chosen = Chosen(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none, True, {})
+    chosen = ChosenControls(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none, True, {})
     numbers[Key("converged")] = Estimate(float(converged), 1)
     return {
         one.name: one.answer
-        for one in verdict(Judged(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen))
+        for one in verdict(VerdictMeasures(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen))
     }
 
 

@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 
 from figures import runs
 from figures.layout import problems
-from figures.runs import Missing
+from figures.runs import MissingRun
 from interp.attribution.result import Attributions
 from interp.drawing.colours import shade
 from interp.drawing.pictures import (
@@ -277,11 +277,11 @@ def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def test_the_tradeoff_needs_a_trained_model(tmp_path: Path):
     of = runs.find([write_evaluation(tmp_path / "base")])
-    with raises(Missing, "training.paper"):
+    with raises(MissingRun, "training.paper"):
         figure("fig_tradeoff", of)
 
 
 def test_a_dose_needs_the_task(tmp_path: Path):
     of = runs.find([write_evaluation(tmp_path / "base")])
-    with raises(Missing, "--tasks dose"):
+    with raises(MissingRun, "--tasks dose"):
         figure("fig_dose", of)

@@ -20,7 +20,7 @@ def relations(
     articles: Sequence[str],
     ratings: Mapping[str, Mapping[str, float]],
 ) -> dict[str, float]:
-    """Return the measures of `interp.attribution.norms`, `correlations` and `relations`.
+    """Return the measures of `interp.attribution.norm_relations`, `correlations` and `relations`.
 
     Args:
         texts: words of the positive texts of some pairs, then of the negative ones.

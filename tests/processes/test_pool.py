@@ -17,7 +17,7 @@ import pytest
 from interp import cli
 from interp.errors import UserError
 from interp.processes.pool import LOOK, PATIENCE, processes
-from interp.processes.signals import Stopped, deaf_children, stoppable
+from interp.processes.signals import StopRequest, deaf_children, stoppable
 from tests.children import disposition, wait_for
 from tests.wording import raises, refused
 
@@ -184,7 +184,7 @@ def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number
             started.append(number)
         started.append("told too late")
     assert started == [number]
-    assert not isinstance(caught.value, Stopped) or caught.value.number == number
+    assert not isinstance(caught.value, StopRequest) or caught.value.number == number
     with stoppable(), pytest.raises(KeyboardInterrupt):  # and as ever afterwards
         os.kill(os.getpid(), number)
         wait_for(lambda: False, seconds=5)

@@ -15,7 +15,7 @@ from interp.errors import UserError
 from interp.report.page.page import page
 from interp.report.sweep_run import load_sweep
 from interp.runs import directions
-from interp.runs.directions import End, EndText, EndWord, Leading
+from interp.runs.directions import End, EndText, EndWord, LeadingDirection
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.runs.ratings import RATINGS
@@ -65,7 +65,9 @@ def fill(folder: Path) -> None:
     pairs = PairSet("made up", (PAIR,), lambda pair: Image.new("RGB", (8, 8)), lambda pair: pair.id)
     sweep = load_sweep(folder)
     place, objective = Place.of(sweep.best), sweep.objective
-    directions.keep_directions(RunFolder(folder), place, objective, (Leading("the first", 0.5, 0.75, *ENDS),), pairs)
+    directions.keep_directions(
+        RunFolder(folder), place, objective, (LeadingDirection("the first", 0.5, 0.75, *ENDS),), pairs
+    )
 
 
 def write_whole(folder: Path) -> Path:

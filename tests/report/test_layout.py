@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from interp.data.contrast import Contrast
 from interp.errors import UserError
 from interp.measures import Key, Model, sweep_schema
+from interp.report.displays import evidence_keys, sweep_layout
 from interp.report.layout import CONTROLS, Layout
-from interp.report.looks import evidence_keys, sweep_layout
 from tests.measures.test_measures import WINES, kinds, methods, norms
 from tests.run_folders import NORMS, PAPERS, Question
 from tests.wording import raises

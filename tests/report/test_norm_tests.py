@@ -17,7 +17,7 @@ from interp.report.norm_tests import FILE, MODELS, norm_tests, said
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.place import Place
 from interp.runs.ratings import RATINGS
-from interp.sweep.finish import finish
+from interp.sweep.outputs import finish
 from tests.oracles.word_types import step_down_by_signs
 from tests.report.hostile import fill
 from tests.report.test_hostile import MARKUP

@@ -11,7 +11,7 @@ import pytest
 from interp.data.contrast import PAPER
 from interp.measures import sweep_schema
 from interp.report import write_report
-from interp.report.looks import sweep_layout
+from interp.report.displays import sweep_layout
 from interp.report.reading import no_preference, reading, spreads, unconverged
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.report.terminal import terminal_table

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from figures import make
-from interp.attribution.drawing import attributed_pairs
 from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.attribution.result import Attributions
+from interp.attribution.sampling import attributed_pairs
 from interp.clip.image_features import image_features
 from interp.clip.model import Clip
 from interp.data import load_pairs
@@ -28,7 +28,7 @@ from interp.runs.examples import read_examples
 from interp.runs.folder import RunFolder, update_manifest
 from interp.runs.ratings import RATINGS
 from interp.subspaces.rotation import Rotation
-from interp.sweep.finish import finish
+from interp.sweep.outputs import finish
 from tests.report.pages import HOSTILE, parsed, remade, words_of
 from tests.run_folders import FIELDS, kept, rewrite, versioned
 from tests.wording import refused

@@ -16,9 +16,9 @@ from interp.errors import UserError
 from interp.measures import Key, MethodName
 from interp.measures.schema import SCORE, Measure, Schema
 from interp.report import sweep_run
+from interp.report.displays import EVERYWHERE, sweep_layout
 from interp.report.heatmaps import write_heatmaps
-from interp.report.layout import Layout, Shown
-from interp.report.looks import EVERYWHERE, sweep_layout
+from interp.report.layout import Layout, MeasureDisplay
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
 from interp.runs.files import StoreError
@@ -74,7 +74,7 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
         return Schema(schema.contrast, (gap, *schema))
 
     def laid_out(schema: Schema, *rest: Any) -> Layout:
-        own = [Shown(gap, ("clean_gap",), EVERYWHERE, "gap", family="gap")] if gap.key in schema else []
+        own = [MeasureDisplay(gap, ("clean_gap",), EVERYWHERE, "gap", family="gap")] if gap.key in schema else []
         return Layout((*own, *sweep_layout(schema, *rest)))
 
     monkeypatch.setattr(sweep_run, "sweep_schema", declared)

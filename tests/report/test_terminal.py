@@ -20,8 +20,8 @@ from interp.report import write_report
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
 from tests.run_folders import NORMS, PAPER_METHODS, Question, write_sweep
-from training.evaluation.measures import Number
-from training.evaluation.measures import terminal_table as evaluation_table
+from training.evaluation.numbers import Number
+from training.evaluation.numbers import terminal_table as evaluation_table
 from training.evaluation.rendering import Entry, ResultTable, terminal
 from training.evaluation.tasks import units_of
 

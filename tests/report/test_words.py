@@ -10,7 +10,7 @@ from html5lib import HTMLParser, treebuilders
 
 from interp.data.contrast import Contrast
 from interp.measures import MethodName
-from interp.report.page import evidence
+from interp.report.page import controls
 from interp.report.page.page import page
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.files import StoreError
@@ -68,7 +68,7 @@ def test_kinds_of_text_are_called_what_the_sweep_calls_them(coloured: SweepRun):
 
 
 def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
-    assert [one.title for one in evidence.evidence(coloured).frozen.subspaces] == [
+    assert [one.title for one in controls.evidence(coloured).frozen.subspaces] == [
         "subspace found by DAS",
         "principal components",
         "difference in means",
@@ -78,7 +78,7 @@ def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, m
     ]
     methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))
     monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
-    shown = evidence.evidence(coloured).frozen
+    shown = controls.evidence(coloured).frozen
     assert [(one.title, one.key) for one in shown.subspaces] == [
         ("found by a probe", ""),
         ("<b>components</b>", "pca"),

@@ -17,7 +17,7 @@ from interp.runs.directions import (
     End,
     EndText,
     EndWord,
-    Leading,
+    LeadingDirection,
     keep_directions,
     pairs_at_ends,
     read_directions,
@@ -38,7 +38,10 @@ PAIRS = PairSet(
 )
 UPPER = End((EndText("alt", "a star", 2.5, "star"), EndText("caption", "the moon", 2.0, "moon")), ())
 LOWER = End((EndText("caption", "the star", -1.5, "star"),), (EndWord("the", -0.75, 7),))
-LEADING = (Leading("the first", 0.5, 0.75, UPPER, LOWER), Leading("the second", 0.25, math.nan, End((), ()), LOWER))
+LEADING = (
+    LeadingDirection("the first", 0.5, 0.75, UPPER, LOWER),
+    LeadingDirection("the second", 0.25, math.nan, End((), ()), LOWER),
+)
 
 
 def test_what_is_kept_is_read(tmp_path: Path):
@@ -58,7 +61,9 @@ def test_what_is_kept_is_read(tmp_path: Path):
             assert isinstance(pixel, tuple)
             assert pixel[colour] == max(pixel) > 200
     assert len(list((tmp_path / PICTURES).iterdir())) == 2
-    keep_directions(folder, PLACE._replace(layer=9), "edit", (Leading("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS)
+    keep_directions(
+        folder, PLACE._replace(layer=9), "edit", (LeadingDirection("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS
+    )
     assert [path.name for path in (tmp_path / PICTURES).iterdir()] == ["0.jpg"]  # those of the earlier cell are gone
 
 

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from interp.runs.content import Real, to_json
 from interp.runs.files import StoreError
-from interp.runs.folder import ReadOnce, RunFolder, open_run, update_manifest
+from interp.runs.folder import CachedRunFolder, RunFolder, open_run, update_manifest
 from interp.runs.versions import VERSIONS
 from tests.reading import reading
 from tests.run_folders import make_other_version, versioned
@@ -248,7 +248,7 @@ def test_a_manifest_does_not_say_whose_it_is(tmp_path: Path):
 def test_a_command_reads_a_file_once_unless_it_is_replaced(tmp_path: Path):
     """Compared with a folder that reads each time."""
     plain = start(tmp_path / "run", {})
-    once = ReadOnce(plain.path)
+    once = CachedRunFolder(plain.path)
     assert once.read("one", Cell) is None
     plain.write("one", {"x": 1.0, "n": 2})
     with reading() as found:
@@ -270,4 +270,4 @@ def test_a_command_reads_a_file_once_unless_it_is_replaced(tmp_path: Path):
             once.read("one", Cell)
     path.unlink()
     assert once.read("one", Cell) is None
-    assert once == ReadOnce(plain.path)
+    assert once == CachedRunFolder(plain.path)

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from interp import cli
 from interp.cli import LOADED, options_of
-from interp.runs.replay import Again
+from interp.runs.replay import Replay
 from interp.runs.versions import VERSIONS
 from interp.sweep.config import SweepConfig
 from interp.sweep.config import preset as sweep_preset
 from tests.wording import exits
 from training.config import EvaluateConfig, FinetuneConfig, evaluation_preset, preset
 
-AGAIN: dict[type, Again[Any]] = {
-    SweepConfig: Again("sweep", sweep_preset),
-    FinetuneConfig: Again("finetune", preset),
-    EvaluateConfig: Again("evaluation", evaluation_preset),
+AGAIN: dict[type, Replay[Any]] = {
+    SweepConfig: Replay("sweep", sweep_preset),
+    FinetuneConfig: Replay("finetune", preset),
+    EvaluateConfig: Replay("evaluation", evaluation_preset),
 }
 WORKING = {
     SweepConfig: {"out", "shard", "merge", "trust_run", "engine", "address", "gpus_per_cell", "jobs"},

@@ -19,8 +19,8 @@ from interp.clip.edits.edit import Edit
 from interp.clip.image_features import embed_cached
 from interp.clip.model import Clip, embed_images, score
 from interp.clip.sites import Site
-from interp.edits.making import set_z
-from interp.scoring import scored as scoring
+from interp.edits.construction import set_z
+from interp.scoring import scores as scoring
 from interp.scoring.__main__ import main
 from interp.subspaces.rotation import Rotation, random_basis
 from tests.scoring.tables import DECORATIVE, MISSING, ROWS, UNREADABLE

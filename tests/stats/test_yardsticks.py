@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from interp import stats
 from interp.data.contrast import DIRECTIONS, SIGN
 from interp.evidence.calibration import calibration, slopes, squared_errors
-from interp.evidence.controls import Swapped, control
+from interp.evidence.controls import SwapOutcomes, control
 from interp.stats import Yardstick
 from interp.subspaces.outcomes import Outcomes
 from tests.oracles.dyads import Design, mean_to_by_pairs, other, ratio_by_pairs, ratio_to_by_pairs
@@ -108,12 +108,12 @@ def paired_with(across: Outcomes, rng: np.random.Generator) -> Outcomes:
 def test_a_control_and_what_exceeds_it_are_measured_by_the_same_gaps():
     rng = np.random.default_rng(0)
     across, within = both(rng)
-    own = Swapped(across, within, paired_with(across, rng))
+    own = SwapOutcomes(across, within, paired_with(across, rng))
     others = [replace(own, within=changed(within, 0.5), paired=moved(own.paired, by)) for by in (0.1, 0.3)]
     said, n = wide(control("pca", own, others)), across.pairs
     units = within.groups[:n].tolist(), within.first_draw().source_groups.tolist()
 
-    def errors(one: Swapped) -> list[float]:
+    def errors(one: SwapOutcomes) -> list[float]:
         gaps, out = one.paired.gaps(), []
         for i in range(n):
             crossed = [(one.paired.moves(way)[i] - SIGN[way] * gaps[i]) ** 2 for way in DIRECTIONS]

@@ -20,8 +20,8 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.model import Clip, tokenize
 from interp.clip.sites import Site
 from interp.data.contrast import PAPER
-from interp.evidence.measuring import How, measure_subspace
-from interp.evidence.verdict import Answered, Judged, verdict
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
+from interp.evidence.verdict import Answered, VerdictMeasures, verdict
 from interp.measures import sweep_schema as declared
 from interp.runs.content import sealed
 from interp.subspaces import kinds
@@ -147,7 +147,7 @@ def found(a: float, by: str) -> Subspace:
 @cache
 def measured(a: float, by: str) -> dict[str, float]:
     train, val, test = bent(a)
-    how, pairs = How(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
+    how, pairs = MeasurementSettings(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
     return wide(measure_subspace(pairs, found(a, by), how).numbers)
 
 
@@ -155,7 +155,9 @@ def answers(a: float, by: str) -> dict[str, Answered]:
     row = measured(a, by) | {"converged": float(found(a, by).facts["converged"])}
     return {
         one.name: one.answer
-        for one in verdict(Judged(declared(PAPER, PAPER_METHODS, ()).read(row), PAPER, [METHODS["random"].name], None))
+        for one in verdict(
+            VerdictMeasures(declared(PAPER, PAPER_METHODS, ()).read(row), PAPER, [METHODS["random"].name], None)
+        )
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS, End, Leading
+from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS, End, LeadingDirection
 from interp.subspaces.leading import FOLDS, MEANS, TEXTS, WORDS, Text, axes, cross_fitted, leading, word_differences
 from tests.oracles import leading as oracle
 
@@ -49,7 +49,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def described(
     streams: np.ndarray, basis: np.ndarray, texts: list[Text], most: int = 3
-) -> list[tuple[np.ndarray, Leading]]:
+) -> list[tuple[np.ndarray, LeadingDirection]]:
     """Of each direction its unit vector in the whole stream, and what is said of it."""
     inside = (streams - streams.mean(0)) @ basis
     return [(basis @ axis, leading(inside, title, axis, texts)) for title, axis in axes(inside, most)]

@@ -21,8 +21,8 @@ from interp.subspaces.rotation import random_basis
 from interp.subspaces.shares import Share
 from tests.oracles.plain_forward import random_clip, random_texts
 from training.config import FinetuneConfig
-from training.objectives import Learner
-from training.tuning import prepare
+from training.losses import Learner
+from training.trainable_weights import prepare
 
 PAIRS = 5
 OBJECTIVES = ("behavioral", "iit-das", "joint", "iit-das-calibrated")

@@ -14,7 +14,7 @@ from torch.nn import functional
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.data.contrast import DIRECTIONS
-from interp.evidence.controls import Swapped
+from interp.evidence.controls import SwapOutcomes
 from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.interchange import interchange
 from interp.subspaces.outcomes import align, align_all
@@ -125,6 +125,6 @@ def test_a_text_given_its_own_z_stays_exactly_as_it_is(part: PairsAtSite, genera
     for way in DIRECTIONS:
         np.testing.assert_allclose(found.moves(way), 0, atol=1e-7)
         assert (across.moves(way) == 0).all()
-    still = Swapped(across, across, across)
+    still = SwapOutcomes(across, across, across)
     assert still.hits().tolist() == [0.5] * 24
     assert still.own.r2().value == 0

@@ -19,7 +19,7 @@ from interp.runs.place import Place
 from interp.sweep import __main__ as sweep
 from interp.sweep.executors import EXECUTORS, find_executor
 from interp.sweep.executors.executor import Executor, in_workers, tasks
-from interp.sweep.executors.local import Local
+from interp.sweep.executors.local import LocalExecutor
 from interp.sweep.tasks import cells_task, edit_task, path_task, search_task, train_task
 from interp.sweep.work import Work
 from tests.sweep.sweeping import FROZEN, SMALL
@@ -102,7 +102,7 @@ def test_edits_are_trained_before_texts_are_attributed_with_them():
     assert workers.done[path_task] == [(row, places) for row in range(3)]
 
 
-class Lazy(Local):
+class Lazy(LocalExecutor):
     """This machine, but for the last cell."""
 
     def compute(self, work, clip, run, places, more) -> None:
@@ -134,6 +134,6 @@ def test_an_executor_that_leaves_out_a_cell_is_noticed(small, registered, tmp_pa
 
     # what it has left out is computed by another engine, with the numbers of one that does everything
     assert sweep.main([*options, "--out", str(out)]) == 0
-    registered("second", Local())
+    registered("second", LocalExecutor())
     assert sweep.main([*options, "--out", str(tmp_path / "whole"), "--engine", "second"]) == 0
     assert (out / "results.csv").read_bytes() == (tmp_path / "whole" / "results.csv").read_bytes()

@@ -11,13 +11,13 @@ from interp.measures import ALIGNED
 from interp.sweep.config import FROZEN
 from interp.sweep.objectives import find_objective
 from tests.wording import raises
-from training import ablation
+from training import cells
 from training.config import FinetuneConfig
 
 
 def test_each_objective_trains_nothing_or_is_one_of_the_fine_tuning():
     assert [find_objective(name) for name in FROZEN] == [None] * len(FROZEN)
-    assert [find_objective(name) for name in ALIGNED] == [ablation] * len(ALIGNED)
+    assert [find_objective(name) for name in ALIGNED] == [cells] * len(ALIGNED)
     assert set(ALIGNED) <= set(get_args(get_type_hints(FinetuneConfig)["objective"]))
 
 

@@ -22,7 +22,7 @@ import interp
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.sites import Site
 from interp.data.pairs import PairSet
-from interp.evidence.measuring import How, measure_subspace
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
 from interp.measures import MethodName
 from interp.subspaces.convergence import slopes
 from interp.subspaces.losses import iit_das_loss
@@ -233,7 +233,7 @@ def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool
     others = {name: [random_subspace(24, size, 10 + n) for n in range(3)] for name in ("random", "pca")}
     train, test = part_of(world, "train", layer), part_of(world, "test", layer)
     controls = [given(name, [Rotation(one, test.site) for one in some]) for name, some in others.items()]
-    pairs, how = {"train": train, "test": test}, How(SearchConfig(seed=seed), controls)
+    pairs, how = {"train": train, "test": test}, MeasurementSettings(SearchConfig(seed=seed), controls)
     ours = wide(measure_subspace(pairs, Rotation(basis, test.site), how).numbers)
     within = interventions(world, "test", layer, basis, seed, within=True)
     for name, ends in necessity(world, layer, basis, others, within).items():

@@ -30,8 +30,9 @@ from tests.oracles.small_tuned import close_enough, load_tuned, tuned_measures
 from tests.oracles.world import load_world
 from tests.sweep.preferring import MODEL_SEED, prefer_descriptions
 from tests.toy_concadia import write_concadia
-from training import ablation, evaluate
-from training.evaluation.aligned import SETS
+from training import cells as tuned_cells
+from training import evaluate
+from training.evaluation.aligned_subspace import SETS
 
 pytestmark = pytest.mark.slow
 
@@ -70,12 +71,12 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
             path = root / "classes" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(path)
-    own = ablation._tuning
+    own = tuned_cells._tuning
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(root / "cache"))
         patcher.setattr(
-            ablation,
+            tuned_cells,
             "_tuning",
             lambda config, objective: replace(own(config, objective), **(EDITS if objective == EDIT else TUNES)),
         )

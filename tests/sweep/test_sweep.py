@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from interp.attribution.drawing import attributed_pairs
+from interp.attribution.sampling import attributed_pairs
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import embed_texts
@@ -30,7 +30,7 @@ from interp.runs.examples import read_examples
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import clean_texts
-from interp.subspaces.described import describe
+from interp.subspaces.direction_examples import describe
 from interp.subspaces.interchange import interchange
 from interp.subspaces.rotation import Rotation
 from interp.sweep.executors.local import one_thread

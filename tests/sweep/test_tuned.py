@@ -18,7 +18,7 @@ from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.report.reading import edit_controls
 from interp.report.sweep_run import load_sweep
-from interp.runs.chosen import read_chosen
+from interp.runs.chosen_cell import read_chosen
 from interp.runs.folder import RunFolder
 from interp.subspaces.rotation import Rotation
 from interp.sweep.config import SweepConfig, preset
@@ -26,7 +26,7 @@ from tests.run_folders import FIELDS
 from tests.sweep.sweeping import run
 from tests.training.finetuning import interrupted
 from training import loop
-from training.ablation import _tuning
+from training.cells import _tuning
 
 pytestmark = pytest.mark.slow
 LAUNCHER = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29588"}

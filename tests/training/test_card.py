@@ -18,7 +18,7 @@ from training import card as cards
 from training.card import model_card
 from training.config import FinetuneConfig
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 from training.evaluation.stored import Evaluation
 from training.export import main as export
 from training.finetune import main as finetune

@@ -18,7 +18,7 @@ from interp.subspaces import losses
 from interp.subspaces.rotation import random_basis
 from training.batches import Order, examples
 from training.config import FinetuneConfig, preset
-from training.objectives import Learner
+from training.losses import Learner
 
 pytestmark = pytest.mark.slow
 

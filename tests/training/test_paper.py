@@ -27,7 +27,7 @@ from PIL import Image
 from interp import cli
 from interp.clip.model import Clip
 from interp.data.blv import QUESTIONS
-from interp.runs.replay import Again
+from interp.runs.replay import Replay
 from tests.accelerating import forget_precision
 from tests.oracles.plain_forward import random_texts
 from tests.wording import exits, refused
@@ -158,7 +158,7 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
 
     # the folder says what was asked for
     again = ["--config", str(out), "--out", "elsewhere"]
-    asked = cli.parse(PaperConfig, "", "", "", again, paper.preset, Again("paper", paper.preset))
+    asked = cli.parse(PaperConfig, "", "", "", again, paper.preset, Replay("paper", paper.preset))
     first_asked = cli.parse(PaperConfig, "", "", "", arguments(small, data, out), paper.preset)
     assert asked == replace(first_asked, out="elsewhere", jobs=asked.jobs)
 

@@ -20,7 +20,7 @@ from interp.errors import UserError
 from interp.subspaces.losses import contrastive_loss
 from tests.training.finetuning import interrupted, run, weights
 from tests.wording import raises
-from training import loop, objectives
+from training import loop, losses
 from training.config import FinetuneConfig, check
 from training.retention import mean_retention, retention_loss
 
@@ -84,7 +84,7 @@ def test_a_fine_tuning_with_retention_keeps_more_of_it(tmp_path: Path, monkeypat
     few = ["--objective", "behavioral", "--limit", "400", "--batch-size", "80", "--lr", "4e-3", "--max-steps", "15"]
     few += ["--look-every", "15"]
     assert run("--out", str(tmp_path / "retained"), *few, "--retain", str(RETAIN)) == 0
-    for module, name in ((objectives, "retention_loss"), (loop, "mean_retention")):
+    for module, name in ((losses, "retention_loss"), (loop, "mean_retention")):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("a weight of 0 computes no retention"))
     assert run("--out", str(tmp_path / "free"), *few) == 0
     lost, val = {}, load_pairs("toy", limit=400).split("val")

@@ -27,7 +27,7 @@ Able = Mapping[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Classified:
+class EmbeddedSet:
     """Classification set whose images have been embedded.
 
     Attributes:
@@ -58,7 +58,7 @@ class AbilityTests:
     """
 
     tokens: Tokens
-    classified: tuple[Classified, ...]
+    classified: tuple[EmbeddedSet, ...]
     retrieved: EmbeddedPairs
     groups: tuple[str, ...]
 
@@ -146,7 +146,7 @@ def _wider(found: Estimate, further: float) -> Estimate:
     return replace(found, low=found.value - low, high=found.value + high)
 
 
-def _hits(one: Classified, prompts: Embeddings) -> np.ndarray:
+def _hits(one: EmbeddedSet, prompts: Embeddings) -> np.ndarray:
     return classify(one.images.to(prompts), prompts, one.prompts) == one.labels
 
 
@@ -170,7 +170,7 @@ def ability_tests(
     for one in sets:
         images, _ = embed_cached(clip, one.keys, one.open_image, on_image=on_image)
         counts = tuple(len(texts) for texts in one.texts)
-        classified.append(Classified(one.name, counts, np.array(one.labels), images.cpu(), digest(one.keys)))
+        classified.append(EmbeddedSet(one.name, counts, np.array(one.labels), images.cpu(), digest(one.keys)))
         said += [text for texts in one.texts for text in texts]
     pairs, groups, _ = retrieval_sets(clip, data, held_out, seed=0)
     pairs = pairs.to("cpu")

@@ -17,7 +17,7 @@ from interp.measures.number import WordsOf
 from interp.stats import Estimate, mean_correlation
 from training.evaluation.domain_measures import BEYOND, RULES
 from training.evaluation.grouping import base_among, groups_of
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 from training.evaluation.published import with_published
 from training.evaluation.rendering import Entry, ResultTable, terminal, write_tables
 from training.evaluation.stored import Evaluation, RowKey, read

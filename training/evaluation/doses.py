@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 
 ALPHAS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 DOSED = ("preference", "gap", "retrieval", "accuracy")  # measures that do not depend on ratings

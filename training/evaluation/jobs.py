@@ -19,7 +19,7 @@ from interp.runs.environment import now
 from interp.runs.examples import keep_examples
 from interp.runs.files import StoreError, write_atomic
 from interp.runs.folder import RunFolder, open_run, update_manifest, write_table
-from training.evaluation.measures import COLUMNS, Number
+from training.evaluation.numbers import COLUMNS, Number
 from training.evaluation.records import TaskFile
 from training.evaluation.tasks import TASKS
 from training.evaluation.tasks.task import Job

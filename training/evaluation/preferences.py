@@ -9,7 +9,7 @@ import numpy as np
 from interp.data.contrast import Contrast
 from interp.data.pairs import Pair
 from interp.stats import clustered_share, preference, wilson
-from training.evaluation.measures import Number, measured
+from training.evaluation.numbers import Number, measured
 
 
 def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.stats import CorrelationMethod, correlate, difference, order_within, rater_variances
-from training.evaluation.measures import Number, measured
+from training.evaluation.numbers import Number, measured
 
 AGREEMENT = ("variance of readers", "variance of texts", "variance of the rest", "reliability", "ceiling")
 CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")

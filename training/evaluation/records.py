@@ -55,7 +55,7 @@ class TaskFile(TypedDict):
     details: _Details
 
 
-class About(TypedDict):
+class ModelFacts(TypedDict):
     """Facts about the evaluated model, for tables of several models; a fine-tuned model has more."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
@@ -129,6 +129,6 @@ class TuningManifest(TypedDict):
 class EvaluationManifest(TypedDict):
     """Manifest of an evaluation; an unfinished evaluation has no `tasks`, the names of the tasks in its tables."""
 
-    about: About
+    about: ModelFacts
     tasks: NotRequired[list[str]]
     finished: NotRequired[str]

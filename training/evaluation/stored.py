@@ -11,7 +11,7 @@ from typing import Any
 from interp.data.contrast import PAPER, Contrast
 from interp.runs.files import StoreError, check_tree
 from interp.runs.folder import RunFolder
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 from training.evaluation.records import EvaluationManifest, ScoresOfPair, TaskFile, TaskSettings
 from training.evaluation.tasks import TASKS
 

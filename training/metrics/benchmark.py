@@ -34,10 +34,10 @@ from interp.subspaces.subspace import Subspace
 from training.evaluation.tasks.blv import rated_images
 from training.loop import ROTATION
 from training.metrics.checks import variants_of
+from training.metrics.clip_metrics import metrics_of_clip, neutral_stream
 from training.metrics.items import Item, Variants, item_key
 from training.metrics.metrics import RATED, Metric
-from training.metrics.numbers import COLUMNS, MetricNumber, Scored, numbers_of
-from training.metrics.of_clip import metrics_of_clip, neutral_stream
+from training.metrics.numbers import COLUMNS, MetricNumber, MetricScores, numbers_of
 
 _ITEMS = "items.jsonl"
 _PLAIN = "unchanged"
@@ -231,14 +231,14 @@ def check_names(metrics: Sequence[Metric]) -> None:
         raise UserError(f"two metrics are called {twice[0]}; name each model once, and rename a file with scores")
 
 
-def _scored(metric: Metric, found: dict[str, np.ndarray], material: Material) -> Scored:
+def _scored(metric: Metric, found: dict[str, np.ndarray], material: Material) -> MetricScores:
     changed = {variants.name: found[variants.name] for variants in material.variants if variants.name in found}
     cut = (
         {}
         if metric.cut is None
         else {name: metric.cut(material.parts[name]) for name in (_PLAIN, *changed) if name in found}
     )
-    return Scored(metric, found.get(_PLAIN), changed, found.get(RATED), cut.pop(_PLAIN, None), cut)
+    return MetricScores(metric, found.get(_PLAIN), changed, found.get(RATED), cut.pop(_PLAIN, None), cut)
 
 
 def _scores(folder: RunFolder, metric: Metric, part: str, items: Sequence[Item]) -> np.ndarray:

@@ -55,7 +55,7 @@ COLUMNS = tuple(MetricNumber.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Scored:
+class MetricScores:
     """Scores by one metric.
 
     Attributes:
@@ -91,7 +91,7 @@ class _Changes:
 
 
 def numbers_of(
-    scored: Sequence[Scored], items: Sequence[Item], variants: Sequence[Variants], rated: RatedTexts | None
+    scored: Sequence[MetricScores], items: Sequence[Item], variants: Sequence[Variants], rated: RatedTexts | None
 ) -> list[MetricNumber]:
     """Return all numbers of a benchmark.
 
@@ -118,7 +118,7 @@ def numbers_of(
     return rows
 
 
-def _rivals(scored: Sequence[Scored], names: Sequence[str]) -> list[tuple[Scored, Scored]]:
+def _rivals(scored: Sequence[MetricScores], names: Sequence[str]) -> list[tuple[MetricScores, MetricScores]]:
     """Return pairs of metrics to compare: each with the first metric that has numbers, and with its own rival."""
     there = {one.metric.name: one for one in scored if one.metric.name in names}
     first = next(iter(there.values()), None)
@@ -127,7 +127,7 @@ def _rivals(scored: Sequence[Scored], names: Sequence[str]) -> list[tuple[Scored
     return pairs + [(one, other) for one, other in own if other is not first]
 
 
-def _changes(one: Scored, check: Variants, groups: np.ndarray) -> _Changes | None:
+def _changes(one: MetricScores, check: Variants, groups: np.ndarray) -> _Changes | None:
     """Return the effect of a check; None if the metric does not read the changed part, or has no scores."""
     if one.plain is None or check.name not in one.changed or CHECKS[check.name].part not in one.metric.reads:
         return None
@@ -162,7 +162,9 @@ def _shares(name: str, check: str, found: _Changes, kept: np.ndarray, ending: st
     ]
 
 
-def _more_often_worse(one: Scored, other: Scored, check: str, changes: Mapping[str, _Changes]) -> list[MetricNumber]:
+def _more_often_worse(
+    one: MetricScores, other: MetricScores, check: str, changes: Mapping[str, _Changes]
+) -> list[MetricNumber]:
     """Return the paired difference of how often two metrics score changed items worse."""
     own, rival = changes[one.metric.name], changes[other.metric.name]
     known = np.isfinite(own.signs) & np.isfinite(rival.signs)
@@ -172,7 +174,7 @@ def _more_often_worse(one: Scored, other: Scored, check: str, changes: Mapping[s
     return [estimated(CHECKED, check, _versus(one, other), "worse", paired_difference(left, right, own.groups[known]))]
 
 
-def _agreement(one: Scored, rated: RatedTexts) -> list[MetricNumber]:
+def _agreement(one: MetricScores, rated: RatedTexts) -> list[MetricNumber]:
     if one.rated is None:
         return []
     return [
@@ -181,7 +183,7 @@ def _agreement(one: Scored, rated: RatedTexts) -> list[MetricNumber]:
     ]
 
 
-def _differences(one: Scored, other: Scored, rated: RatedTexts) -> list[MetricNumber]:
+def _differences(one: MetricScores, other: MetricScores, rated: RatedTexts) -> list[MetricNumber]:
     """Return paired differences of two metrics' correlations with readers, also with length held constant.
 
     Without codes of people there are no intervals that resample people, and no differences.
@@ -201,7 +203,7 @@ def _differences(one: Scored, other: Scored, rated: RatedTexts) -> list[MetricNu
     return rows
 
 
-def _versus(one: Scored, other: Scored) -> str:
+def _versus(one: MetricScores, other: MetricScores) -> str:
     return f"{one.metric.name}{MINUS}{other.metric.name}"
 
 

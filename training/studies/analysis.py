@@ -21,10 +21,10 @@ from interp.stats import (
 from interp.stats.comparisons import bradley_terry
 from interp.stats.two_way import two_way_jackknife
 from training.metrics.numbers import MINUS, MetricNumber, estimated
-from training.studies.answers import LONGER, Care, Choices, care_of, choices_of, ratings_of, rivals_of
-from training.studies.choosing import STRATA
+from training.studies.answers import LONGER, Attentiveness, Choices, care_of, choices_of, ratings_of, rivals_of
 from training.studies.design import Study
 from training.studies.responses import Response
+from training.studies.sampling import STRATA
 
 PREFERENCE, DIFFERENCE, STRENGTH, CARE, AGREEMENT = "preference", "difference", "strength", "care", "agreement"
 ALL, ATTENTIVE, MIXED, DIFFER = "all", "people who passed all checks", "mixed model", "pairs on which they differ"
@@ -129,7 +129,7 @@ def _strengths(study: Study, choices: Choices) -> list[MetricNumber]:
     ]
 
 
-def _care(choices: Choices, care: Care) -> list[MetricNumber]:
+def _care(choices: Choices, care: Attentiveness) -> list[MetricNumber]:
     """Return effects of order and fatigue on all choices, and outcomes of checks and repeats."""
     people, groups = _ends(choices)
     first = clustered_share((choices.text == choices.first).astype(float), people, groups, choices.weight)

@@ -128,7 +128,7 @@ def _text(choice: str, first: int) -> int:
 
 
 @dataclass(frozen=True)
-class Care:
+class Attentiveness:
     """Outcomes of attention checks and of repeats.
 
     Attributes:
@@ -145,7 +145,7 @@ class Care:
         return {person for person, passed in self.checks if not passed}
 
 
-def care_of(study: Study, responses: Sequence[Response]) -> Care:
+def care_of(study: Study, responses: Sequence[Response]) -> Attentiveness:
     """Return outcomes of checks and repeats."""
     checks: list[tuple[str, bool]] = []
     repeats: list[tuple[str, str, bool]] = []
@@ -161,4 +161,4 @@ def care_of(study: Study, responses: Sequence[Response]) -> Care:
             if screen.kind == REPEAT and screen.item in chosen:
                 repeats.append((response.code, screen.item, text == chosen[screen.item]))
             chosen.setdefault(screen.item, text)
-    return Care(tuple(checks), tuple(repeats))
+    return Attentiveness(tuple(checks), tuple(repeats))

@@ -101,7 +101,7 @@ def _make(config: _MakeConfig) -> int:
         )
     turns = turns_of(config.people, blocks)
     pairs = held_out(without_equal_texts(load_pairs(config.data, kinds=config.kinds, limit=config.limit)))
-    from training.studies.making import design_study, score_pairs, write_study
+    from training.studies.creation import design_study, score_pairs, write_study
 
     scores, notes = score_pairs(models, pairs, device=config.device, trust=config.trust_run)
     study = design_study(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from interp.stats import RaterVariances, clustered_share, wilson
 from interp.stats.two_way import two_way_difference
-from training.studies.choosing import usual_weights
 from training.studies.design import Study
-from training.studies.simulating import latent_mean
+from training.studies.sampling import usual_weights
+from training.studies.simulation import latent_mean
 
 PREFERENCE, CORRELATION = "preference", "correlation difference"
 _DRAWS = 200  # of people and images, for the interval of each simulated difference
@@ -100,7 +100,7 @@ def power_of_preference(
 ) -> Power:
     """Simulate how often a preference above one half is found (`interp.stats.clustered_share`).
 
-    Choices are made as by `training.studies.simulating.Readers`, without biases.
+    Choices are made as by `training.studies.simulation.Readers`, without biases.
 
     Args:
         preference: true preference, above 1/2.

@@ -138,7 +138,7 @@ def _whole(name: str, text: str, least: int) -> list[int]:
 def _variances(config: _PowerConfig) -> tuple[RaterVariances, str]:
     """Return the variances, and words that say where they come from."""
     from interp.stats import RaterVariances, rater_variances
-    from training.studies.simulating import OVERALL
+    from training.studies.simulation import OVERALL
 
     if config.variances is not None and config.blv is not None:
         raise UserError(

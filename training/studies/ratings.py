@@ -14,7 +14,7 @@ from interp.errors import UserError, reason
 from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from training.metrics.metrics import Metric
-from training.metrics.numbers import MetricNumber, Scored, numbers_of
+from training.metrics.numbers import MetricNumber, MetricScores, numbers_of
 from training.studies.answers import ratings_of
 from training.studies.design import IMAGES, Study
 from training.studies.responses import Response
@@ -65,7 +65,7 @@ def agreement_with_ratings(study: Study, responses: Sequence[Response], rated: R
     return numbers_of(scored, [], [], rated)
 
 
-def _scored(name: str, scores: Sequence[float]) -> Scored:
+def _scored(name: str, scores: Sequence[float]) -> MetricScores:
     values = np.array(scores, dtype=float)
     metric = Metric(name, name, lambda _part, _items: values, frozenset({"text"}), only_rated=True)
-    return Scored(metric, None, {}, values)
+    return MetricScores(metric, None, {}, values)

@@ -36,10 +36,10 @@ from training.studies.analysis import (
     study_numbers,
 )
 from training.studies.answers import LONGER, choices_of, missing_answers, rivals_of
-from training.studies.choosing import STRATA
 from training.studies.design import Study
 from training.studies.ratings import agreement_with_ratings, write_ratings
 from training.studies.responses import Response
+from training.studies.sampling import STRATA
 
 PAGE = "study.html"
 _WIDTH, _LEFT, _ROW = 640, 200, 34  # of the picture, in pixels

@@ -44,7 +44,7 @@ class Response:
     """Answers of one participant, as the page saves them.
 
     Attributes:
-        simulated: True for answers that no person gave (`training.studies.simulating`).
+        simulated: True for answers that no person gave (`training.studies.simulation`).
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""Rule by which pairs are chosen, in words (`training.studies.choosing` applies it). No numpy, for a quick --help."""
+"""Rule by which pairs are chosen, in words (`training.studies.sampling` applies it). No numpy, for a quick --help."""
 
 RULE = """\
 Pairs are put in order by how far the models disagree. Pairs on which models prefer different texts come first. Within

@@ -45,7 +45,7 @@ def _simulate(config: _SimulateConfig) -> int:
     """Check what was asked for, and write the files."""
     from training.studies.design import load_study
     from training.studies.responses import is_simulated
-    from training.studies.simulating import Readers, simulate, true_preferences
+    from training.studies.simulation import Readers, simulate, true_preferences
 
     cli.check_bounds(config)
     folder = Path(config.study)

@@ -14,7 +14,7 @@ import torch
 from typing_extensions import TypedDict
 
 from interp.clip.edits import KINDS
-from interp.clip.edits.edited import edited, with_change
+from interp.clip.edits.edited_model import edited, with_change
 from interp.clip.edits.kind import Kind
 from interp.clip.model import Clip
 from interp.clip.paired_files import PairedFiles

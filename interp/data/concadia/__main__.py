@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interp import cli
-from interp.data.concadia.checking import PUBLISHED, check_concadia
+from interp.data.concadia.comparison import PUBLISHED, check_concadia
 from interp.errors import UserError, quoted
 
 PROG = "python -m interp.data.concadia"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from interp.report.page.texts import picture_of
 from interp.report.sweep_run import SweepRun
-from interp.runs.directions import PICTURES, Directions, End, EndText, EndWord, Leading
+from interp.runs.directions import PICTURES, Directions, End, EndText, EndWord, LeadingDirection
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _EndShown:
 class _DirectionShown:
     """Direction with both ends, the upper end first."""
 
-    of: Leading
+    of: LeadingDirection
     ends: Sequence[_EndShown]
 
 

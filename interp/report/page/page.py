@@ -7,17 +7,17 @@ from typing import Any
 from interp.drawing.markup import plural
 from interp.measures import Key
 from interp.report.choice import as_good, rule_of
-from interp.report.looks import DROPS
+from interp.report.displays import DROPS
+from interp.report.page.attributions import norms
+from interp.report.page.controls import evidence
 from interp.report.page.directions import directions
-from interp.report.page.evidence import evidence
-from interp.report.page.judging import judging
+from interp.report.page.labels import count, percent, place, whose
 from interp.report.page.maps import heatmaps
-from interp.report.page.naming import count, percent, place, whose
-from interp.report.page.norms import norms
 from interp.report.page.rendering import render
 from interp.report.page.tables import cells, moved, trained_cells, words
 from interp.report.page.texts import examples
 from interp.report.page.tradeoff import tradeoff
+from interp.report.page.verdict import judging
 from interp.report.reading import edit_controls, no_preference, reading, unconverged, unsettled
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned

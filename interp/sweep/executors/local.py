@@ -17,7 +17,7 @@ from interp.processes.pool import Pool, processes
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
 from interp.sweep.executors.executor import Executor, More, in_workers, longest_first
-from interp.sweep.tasks import Prepared, on_disk, prepare, prepared
+from interp.sweep.tasks import TaskProcess, on_disk, prepare, prepared
 from interp.sweep.work import Work
 
 _MOST_JOBS = 8  # limit of the default: each process holds its own model
@@ -25,7 +25,7 @@ _CLEAN = "clean-run.safetensors"  # in the cache
 _WORK = "work"  # in the cache: the pickled `Work`, as multiprocessing itself would send it
 
 
-class Local(Executor):
+class LocalExecutor(Executor):
     """Executor for this machine.
 
     By default there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one process on other devices.
@@ -50,7 +50,7 @@ class Local(Executor):
 class _Alone:
     """Worker that is this process itself."""
 
-    here: Prepared
+    here: TaskProcess
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
         """Do a task for all items, and call `look` after each step."""
@@ -94,4 +94,4 @@ def _begin(cache: str) -> None:
     prepare(work, run)
 
 
-EXECUTOR = Local()
+EXECUTOR = LocalExecutor()

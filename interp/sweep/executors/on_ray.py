@@ -31,7 +31,7 @@ from interp.sweep.work import Work
 
 
 @dataclass(frozen=True)
-class Shared:
+class StoredObjects:
     """Places in the object store of the data that all tasks need.
 
     Attributes:
@@ -53,7 +53,7 @@ class _RayPool:
     """Workers on the nodes of a cluster."""
 
     cluster: Cluster
-    shared: Shared
+    shared: StoredObjects
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
         """Do a task for all items, and call `look` at intervals; raise `UserError` as `Cluster.run_all` does."""
@@ -87,7 +87,7 @@ def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
         tensors = {
             name: (tensor.dtype, tensor.shape, nodes.share(_bytes(tensor))) for name, tensor in run.tensors().items()
         }
-        shared = Shared(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
+        shared = StoredObjects(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
         del run  # it may be large, and lies in the store now
         yield _RayPool(nodes, shared), room
 
@@ -106,7 +106,7 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
         return torch.from_numpy(array).view(dtype).reshape(shape)
 
 
-def _on_node(shared: Shared, task: Callable[[Any], None], item: Any) -> None:
+def _on_node(shared: StoredObjects, task: Callable[[Any], None], item: Any) -> None:
     if not is_prepared():
         import ray
 
@@ -116,7 +116,7 @@ def _on_node(shared: Shared, task: Callable[[Any], None], item: Any) -> None:
     task(item)
 
 
-def _run(shared: Shared, words: str, clip: Clip, layer: int | None) -> TextRun:
+def _run(shared: StoredObjects, words: str, clip: Clip, layer: int | None) -> TextRun:
     """Return the clean run, without the values and blocks that no change at the layer reaches."""
     import ray
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
-from interp.sweep.executors.local import Local
+from interp.sweep.executors.local import LocalExecutor
 from interp.sweep.sharing import claimed
 
 
-class _Shards(Local):
+class _Shards(LocalExecutor):
     """Executor for one of several jobs."""
 
     @contextmanager

@@ -21,7 +21,7 @@ from tests.oracles.plain_forward import (
 )
 from training import evaluate, finetune
 from training.evaluation.jobs import Plan, carry_out
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 from training.evaluation.tasks.task import Job, TaskResult
 
 SMALL = ["--attributed", "4", "--n-steps", "3", "--transfer-limit", "20"]

@@ -26,7 +26,7 @@ from interp.subspaces.rotation import Rotation, nothing, random_basis
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws
-from training.evaluation.abilities import AbilityTests, Able, Classified, _reach, _wider, ability_tests
+from training.evaluation.abilities import AbilityTests, Able, EmbeddedSet, _reach, _wider, ability_tests
 from training.evaluation.retrieval import retrieved
 from training.evaluation.tasks.transfer import transfer
 from training.evaluation.zeroshot import classify
@@ -183,7 +183,7 @@ def test_images_that_two_sets_share_are_resampled_together(small: Clip):
 
     def interval(*samples: str) -> float:
         sets = tuple(
-            Classified(name, (1,), np.zeros(80), torch.zeros(80, 2), sample)
+            EmbeddedSet(name, (1,), np.zeros(80), torch.zeros(80, 2), sample)
             for name, sample in zip("abc", samples, strict=False)
         )
         tests = AbilityTests(tokenize(small, []), sets, pairs, ())

@@ -16,24 +16,24 @@ from interp.clip.sites import Site
 from interp.data import load_pairs
 from interp.data.blv import QUESTIONS, load_blv
 from interp.data.transfer import load_transfer
-from interp.edits.making import erase, gain
+from interp.edits.construction import erase, gain
 from interp.stats import clustered_mean
 from interp.subspaces.pairs import pairs_at
 from interp.subspaces.rotation import Rotation, random_basis
 from tests.training.evaluation.evaluating import of_test, run, table
 from training.evaluation.abilities import AbilityTests, ability_tests
 from training.evaluation.doses import ALPHAS, DOSED, at_alpha, curves_of
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 from training.evaluation.readers import agreement_with_readers
 from training.evaluation.tasks.blv import rated_images
-from training.evaluation.tasks.dose import Rated, dose, embed_edited
+from training.evaluation.tasks.dose import RatedBatch, dose, embed_edited
 from training.evaluation.tasks.preference import measure_preference
 from training.evaluation.tasks.transfer import retrievals, transfer
 
 pytestmark = pytest.mark.slow
 
 SITE = Site("text", 3)
-Measured = tuple[EmbeddedPairs, AbilityTests, Rated, Rotation, torch.Tensor]
+Measured = tuple[EmbeddedPairs, AbilityTests, RatedBatch, Rotation, torch.Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def material(small: Clip, ratings: Path, tmp_path_factory: pytest.TempPathFactor
         held_out, rated = features.split("test"), load_blv(ratings)
         tests = ability_tests(small, load_transfer("toy", limit=20), "toy", held_out)
         tokens = tokenize(small, [text.description for text in rated.texts])
-        own = Rated(rated, tokens, rated_images(small, rated))
+        own = RatedBatch(rated, tokens, rated_images(small, rated))
     rotation = Rotation(random_basis(24, 6, torch.Generator().manual_seed(0)), SITE)
     return held_out, tests, own, rotation, pairs_at(small, features.split("train"), SITE).midpoint
 

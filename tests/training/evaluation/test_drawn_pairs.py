@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from interp.attribution.drawing import attributed_pairs
+from interp.attribution.sampling import attributed_pairs
 from interp.clip.image_features import image_features
 from interp.clip.loading import load_clip
 from interp.clip.model import Clip, embed_images
@@ -26,10 +26,10 @@ from tests.oracles.plain_forward import (
 from tests.run_folders import FIELDS, kept
 from tests.training.evaluation.evaluating import of_test, run, run_rotation, table
 from training.config import EvaluateConfig
-from training.evaluation import of_model
-from training.evaluation.aligned import Aligned
-from training.evaluation.evaluated import EvaluatedPairs
+from training.evaluation import model_evaluation
+from training.evaluation.aligned_subspace import AlignedSubspace
 from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.loaded_model import EvaluatedPairs
 from training.evaluation.tasks.norms import norms as task_norms
 
 pytestmark = pytest.mark.slow
@@ -92,10 +92,10 @@ def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monk
     train = [pair.id for pair in every.pairs if pair.split == "train"]
 
     def drawn(seed: int, most: int) -> list[str]:
-        monkeypatch.setattr(of_model, "REFERENCE", most)
-        config, aligned = EvaluateConfig(seed=seed), Aligned(rotation, "random", seed)
+        monkeypatch.setattr(model_evaluation, "REFERENCE", most)
+        config, aligned = EvaluateConfig(seed=seed), AlignedSubspace(rotation, "random", seed)
         on = EvaluatedPairs(config, EvaluatedModel("toy", {}, {}), small, "toy", features, aligned)
-        found, notes = of_model._reference(on, every)
+        found, notes = model_evaluation._reference(on, every)
         assert found is not None
         assert notes == []
         torch.testing.assert_close(

@@ -28,8 +28,8 @@ from tests.run_folders import kept
 from tests.training.evaluation.evaluating import by_key, of_test, pairs_of_toy, run, run_rotation, table, tune
 from training import evaluate
 from training.config import EvaluateConfig
-from training.evaluation.aligned import Aligned
-from training.evaluation.measures import Number, terminal_table
+from training.evaluation.aligned_subspace import AlignedSubspace
+from training.evaluation.numbers import Number, terminal_table
 from training.evaluation.tasks import units_of
 from training.evaluation.tasks.blv import rated_scores
 from training.evaluation.tasks.preference import measure_preference
@@ -171,7 +171,7 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
     assert table(tmp_path / "paired" / "out").loc["preference", "test", "iia_c2d"]["value"] == (
         by_key(
             measure_preference(
-                load_clip(str(paired), trust=True), of_test(paired), Aligned(run_rotation(paired), "paired", 0)
+                load_clip(str(paired), trust=True), of_test(paired), AlignedSubspace(run_rotation(paired), "paired", 0)
             )[0]
         )["preference", "test", "iia_c2d"].value
     )

@@ -28,7 +28,7 @@ from tests.oracles.plain_forward import (
 )
 from tests.run_folders import FIELDS
 from tests.training.evaluation.evaluating import by_key, some_pairs, with_images
-from training.evaluation.aligned import Aligned
+from training.evaluation.aligned_subspace import AlignedSubspace
 from training.evaluation.preferences import given_preferences, preferences
 from training.evaluation.readers import agreement_with_readers
 from training.evaluation.tasks.blv import rated_scores
@@ -97,7 +97,7 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
     expected = by_key(preferences(pairs, PAPER, one, other))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
-    for aligned in (None, Aligned(rotation, "random", 0)):
+    for aligned in (None, AlignedSubspace(rotation, "random", 0)):
         rows, both = measure_preference(small, with_images(pairs, images), aligned)
         found = by_key(rows)
         np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
@@ -115,8 +115,10 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
-    found = by_key(measure_preference(small, with_images(pairs, images), Aligned(rotation, "paired", 0))[0])
-    assert found != by_key(measure_preference(small, with_images(pairs, images), Aligned(rotation, "random", 0))[0])
+    found = by_key(measure_preference(small, with_images(pairs, images), AlignedSubspace(rotation, "paired", 0))[0])
+    assert found != by_key(
+        measure_preference(small, with_images(pairs, images), AlignedSubspace(rotation, "random", 0))[0]
+    )
     for split in ("val", "test"):
         rows = [i for i, pair in enumerate(pairs) if pair.split == split]
         descriptions, captions = (

@@ -13,7 +13,7 @@ from interp.runs.versions import VERSIONS
 from tests.training.evaluation.test_compare import PREFERENCE, RUN, evaluated, lines, table
 from training.evaluation.compare import compare
 from training.evaluation.jobs import Plan, carry_out
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 from training.evaluation.rendering import Entry, ResultTable, latex
 from training.evaluation.stored import read
 from training.evaluation.tasks.task import Job, TaskResult

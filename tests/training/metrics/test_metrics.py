@@ -19,10 +19,10 @@ from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.wording import raises
 from training.metrics.checks import CHECKS, variants_of
+from training.metrics.clip_metrics import metrics_of_clip
 from training.metrics.items import Item, Variants, item_key
 from training.metrics.metrics import RATED, baselines, given_metric
-from training.metrics.numbers import CHECKED, Scored, numbers_of
-from training.metrics.of_clip import metrics_of_clip
+from training.metrics.numbers import CHECKED, MetricScores, numbers_of
 
 
 def toy_items(n: int) -> list[Item]:
@@ -34,7 +34,9 @@ def test_a_score_that_knows_no_order_stays_the_same_under_shuffling_and_longer_i
     items = toy_items(60)
     variants = variants_of(items, list(CHECKS), 0)
     scored = [
-        Scored(metric, metric.score("", items), {one.name: metric.score(one.name, one.items) for one in variants}, None)
+        MetricScores(
+            metric, metric.score("", items), {one.name: metric.score(one.name, one.items) for one in variants}, None
+        )
         for metric in baselines()
     ]
     rows = {(row.of, row.metric, row.measure): row for row in numbers_of(scored, items, variants, None)}
@@ -55,7 +57,7 @@ def test_a_metric_does_not_differ_from_itself_and_identical_texts_change_nothing
     items, metric = toy_items(20), baselines()[0]
     variants = variants_of(items, ["shuffled words"], 0)
     twins = [
-        Scored(each, metric.score("", items), {"shuffled words": metric.score("", variants[0].items)}, None)
+        MetricScores(each, metric.score("", items), {"shuffled words": metric.score("", variants[0].items)}, None)
         for each in (metric, replace(metric, name="twin"))
     ]
     (difference,) = (row for row in numbers_of(twins, items, variants, None) if " − " in row.metric)
@@ -64,7 +66,7 @@ def test_a_metric_does_not_differ_from_itself_and_identical_texts_change_nothing
     same = [replace(item, name="copy") for item in items]
     for each in metrics_of_clip(small, "small", images, contextual=True):  # each embeds its texts again
         rival = next(one for one in metrics_of_clip(small, "small", images, contextual=True) if one.name == each.name)
-        left = Scored(each, each.score("", items), {"shuffled words": rival.score("", same)}, None)
+        left = MetricScores(each, each.score("", items), {"shuffled words": rival.score("", same)}, None)
         found = numbers_of([left], items, [Variants("shuffled words", tuple(range(20)), tuple(same))], None)
         assert [(row.measure, row.value) for row in found] == [("worse", 0.0), ("same", 1.0), ("better", 0.0)]
 
@@ -128,7 +130,7 @@ def test_texts_that_are_not_read_to_the_end_are_counted_and_left_out_once(small:
     (metric,) = metrics_of_clip(small, "small", images)
     changed = {one.name: metric.score(one.name, one.items) for one in variants}
     cut = {one.name: metric.cut(one.items) for one in variants}
-    scored = Scored(metric, metric.score("", items), changed, None, metric.cut(items), cut)
+    scored = MetricScores(metric, metric.score("", items), changed, None, metric.cut(items), cut)
     rows = {row.measure: row for row in numbers_of([scored], items, variants, None)}
     assert (rows["cut"].value, rows["same"].value) == (0.5, 0.5)  # what is added is not read
     assert (rows["same, nothing cut"].value, rows["same, nothing cut"].n) == (0.0, 10)

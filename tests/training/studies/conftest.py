@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from interp.data.pairs import Pair, PairSet
+from training.studies.creation import design_study
 from training.studies.design import Study
-from training.studies.making import design_study
 
 MODELS = ("base", "updated", "third")
 

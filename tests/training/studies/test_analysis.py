@@ -15,7 +15,7 @@ from training.studies.analysis import ALL, ATTENTIVE, CHOSEN, DIFFER, MIXED, REA
 from training.studies.answers import care_of, choices_of, missing_answers
 from training.studies.design import CHECK, ITEM, load_study
 from training.studies.power import Design, power_of_preference
-from training.studies.simulating import OVERALL, Readers, latent_mean, simulate, true_preferences
+from training.studies.simulation import OVERALL, Readers, latent_mean, simulate, true_preferences
 
 
 def number(numbers: list[MetricNumber], of: str, metric: str, measure: str = CHOSEN) -> MetricNumber:

@@ -17,7 +17,7 @@ from training.studies.design import Study
 from training.studies.forms_page import write_forms
 from training.studies.language import load_words
 from training.studies.responses import read_responses
-from training.studies.simulating import Readers, simulate, true_preferences
+from training.studies.simulation import Readers, simulate, true_preferences
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from training.studies.responses import read_responses
-from training.studies.simulating import Readers, simulate
+from training.studies.simulation import Readers, simulate
 
 READERS = Readers("updated", 0.7)
 

@@ -22,8 +22,8 @@ from interp.data.scores import text_scores
 from interp.errors import UserError
 from interp.measures.schema import CORRELATION, SHARE, Unit
 from training.config import EvaluateConfig
-from training.evaluation.evaluated import Evaluated
 from training.evaluation.evaluated_model import EvaluatedModel
+from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.readers import AGREEMENT, CORRELATIONS, agreement_with_readers
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
@@ -49,7 +49,7 @@ def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
     return load_blv(config.ratings)
 
 
-def _job(on: Evaluated, rated: RatedTexts) -> Job:
+def _job(on: LoadedModel, rated: RatedTexts) -> Job:
     config, who = on.config, on.who
     base, tokenizer = _made_from(who)
     against = config.against or base

@@ -15,7 +15,7 @@ from interp.data.contrast import Contrast
 from interp.data.pairs import Pair, PairSet, digest, held_out, without_equal_texts
 from interp.data.word_rules import bayes_hits, concreteness_hits, longer_hits, own_bayes_hits
 from interp.errors import UserError
-from interp.evidence.measuring import How
+from interp.evidence.measurement import MeasurementSettings
 from interp.evidence.necessity import necessity, neutralize
 from interp.measures import Key
 from interp.measures.schema import SHARE, Unit
@@ -23,7 +23,7 @@ from interp.stats import Estimate, clustered_mean, clustered_share, independent_
 from interp.subspaces.outcomes import DRAWS
 from interp.subspaces.search import SearchConfig
 from training.config import EvaluateConfig
-from training.evaluation.aligned import evidence_units
+from training.evaluation.aligned_subspace import evidence_units
 from training.evaluation.domain_measures import (
     BEYOND,
     CONCRETE,
@@ -33,8 +33,8 @@ from training.evaluation.domain_measures import (
     RULES,
     WORDS_OF_FIRST,
 )
-from training.evaluation.evaluated import EvaluatedPairs
-from training.evaluation.measures import Number, measured
+from training.evaluation.loaded_model import EvaluatedPairs
+from training.evaluation.numbers import Number, measured
 from training.evaluation.retrieval import retrieved
 from training.evaluation.tasks.preference import pair_scores
 from training.evaluation.tasks.task import Job, Task, TaskResult
@@ -211,7 +211,7 @@ def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[
         return found, [f"{spec}: {note}" for note in notes]
     part = on.aligned.part(on.clip, features.tokenized(on.clip))
     numbers = dict(on.aligned.iias(part))
-    (swapped,) = How(SearchConfig(sources=on.aligned.sources, seed=on.aligned.seed)).swap(
+    (swapped,) = MeasurementSettings(SearchConfig(sources=on.aligned.sources, seed=on.aligned.seed)).swap(
         part, [on.aligned.subspace], DRAWS
     )
     numbers[Key("r2_own")] = swapped.own.r2()

@@ -17,7 +17,7 @@ from interp.clip.tensors import Embeddings, Float, Tensor
 from interp.data.blv import QUESTIONS, RatedTexts
 from interp.data.contrast import Contrast
 from interp.data.transfer import LabelledImages
-from interp.edits.making import gain
+from interp.edits.construction import gain
 from interp.errors import UserError
 from interp.measures.schema import CORRELATION, SCORE, SHARE, Unit
 from interp.stats import clustered_mean, clustered_share, correlate, preference
@@ -25,10 +25,10 @@ from interp.subspaces.clean_run import clean_texts
 from interp.subspaces.rotation import Rotation
 from training.config import EvaluateConfig
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, ability_tests
-from training.evaluation.aligned import SETS
+from training.evaluation.aligned_subspace import SETS
 from training.evaluation.doses import ALPHAS, DOSED, at_alpha
-from training.evaluation.evaluated import EvaluatedPairs
-from training.evaluation.measures import Number, measured
+from training.evaluation.loaded_model import EvaluatedPairs
+from training.evaluation.numbers import Number, measured
 from training.evaluation.tasks.blv import load_ratings, rated_images
 from training.evaluation.tasks.task import Job, Task, TaskResult
 from training.evaluation.tasks.transfer import load_sets
@@ -37,7 +37,7 @@ _BATCH = 256  # number of texts
 
 
 @dataclass(frozen=True, eq=False)
-class Rated:
+class RatedBatch:
     """Rated texts for a model.
 
     Attributes:
@@ -71,7 +71,7 @@ def dose(
     edits: Mapping[float, Edit],
     pairs: EmbeddedPairs,
     tests: AbilityTests,
-    rated: Rated | None = None,
+    rated: RatedBatch | None = None,
     on_text: Callable[[int], object] = lambda _: None,
 ) -> list[Number]:
     """Measure a model under several edits at one site; numbers are ordered by measure, then by gain.
@@ -114,7 +114,7 @@ def _abilities(tests: AbilityTests, texts: Embeddings) -> list[Number]:
     ]
 
 
-def _agreement(rated: Rated, texts: Embeddings) -> list[Number]:
+def _agreement(rated: RatedBatch, texts: Embeddings) -> list[Number]:
     """Return correlations with mean ratings, as `training.evaluation.tasks.blv` does."""
     scores = (texts * rated.images.to(texts)).sum(-1).double().cpu().numpy()
     every = rated.ratings.texts
@@ -166,9 +166,9 @@ def _job(on: EvaluatedPairs, loaded: tuple[list[LabelledImages], RatedTexts | No
     return Job("dose", settings, compute)
 
 
-def _rated(clip: Clip, ratings: RatedTexts, prefix: str) -> Rated:
+def _rated(clip: Clip, ratings: RatedTexts, prefix: str) -> RatedBatch:
     tokens = tokenize(clip, [prefix + text.description for text in ratings.texts])
-    return Rated(ratings, tokens, rated_images(clip, ratings))
+    return RatedBatch(ratings, tokens, rated_images(clip, ratings))
 
 
 def _units(_: Contrast) -> Mapping[str, Unit]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from interp.attribution.baselines import default_baselines
 from interp.attribution.deletion import deletion_areas
-from interp.attribution.drawing import attributed_pairs
-from interp.attribution.measures import content_correlations, convergence, coverage
 from interp.attribution.mediated import MediatedIntegratedGradients
-from interp.attribution.norms import correlations, relations
+from interp.attribution.norm_relations import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions, Route
+from interp.attribution.sampling import attributed_pairs
+from interp.attribution.statistics import content_correlations, convergence, coverage
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Tensor
@@ -25,8 +25,8 @@ from interp.measures.schema import CORRELATION, SCORE, Unit
 from interp.stats import mean_of_means
 from interp.subspaces.subspace import Subspace
 from training.config import EvaluateConfig
-from training.evaluation.evaluated import EvaluatedPairs
-from training.evaluation.measures import Number, measured
+from training.evaluation.loaded_model import EvaluatedPairs
+from training.evaluation.numbers import Number, measured
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
 _ATTRIBUTIONS = "attributions"  # entry of the column `of` for numbers without a norm

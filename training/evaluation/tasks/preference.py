@@ -11,9 +11,9 @@ from interp.clip.model import Clip, embed_texts, scores
 from interp.data.contrast import Contrast
 from interp.measures.schema import SCORE, SHARE, Unit
 from interp.runs.examples import EXAMPLES
-from training.evaluation.aligned import Aligned, evidence_units, rows_of
-from training.evaluation.evaluated import EvaluatedPairs
-from training.evaluation.measures import Number
+from training.evaluation.aligned_subspace import AlignedSubspace, evidence_units, rows_of
+from training.evaluation.loaded_model import EvaluatedPairs
+from training.evaluation.numbers import Number
 from training.evaluation.preferences import preferences
 from training.evaluation.tasks.task import Job, Task, TaskResult
 
@@ -25,7 +25,9 @@ def pair_scores(clip: Clip, features: EmbeddedPairs) -> np.ndarray:
     return found
 
 
-def measure_preference(clip: Clip, features: EmbeddedPairs, aligned: Aligned | None) -> tuple[list[Number], np.ndarray]:
+def measure_preference(
+    clip: Clip, features: EmbeddedPairs, aligned: AlignedSubspace | None
+) -> tuple[list[Number], np.ndarray]:
     """Measure preferences of a model; with an alignment also its IIA on each split, and its evidence on the last split.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import Any
 from interp.data.contrast import Contrast
 from interp.measures.schema import Unit
 from training.config import EvaluateConfig
-from training.evaluation.measures import Number
+from training.evaluation.numbers import Number
 
 
 @dataclass(frozen=True)

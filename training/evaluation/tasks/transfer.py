@@ -17,9 +17,9 @@ from interp.measures.schema import SHARE, Unit
 from interp.stats import macro_f1, wilson
 from training.config import EvaluateConfig
 from training.evaluation.abilities import ACCURACY, ability_tests
-from training.evaluation.aligned import SETS, evidence_units
-from training.evaluation.evaluated import EvaluatedPairs
-from training.evaluation.measures import Number, measured
+from training.evaluation.aligned_subspace import SETS, evidence_units
+from training.evaluation.loaded_model import EvaluatedPairs
+from training.evaluation.numbers import Number, measured
 from training.evaluation.retrieval import retrieved
 from training.evaluation.tasks.task import Job, Task, TaskResult
 from training.evaluation.zeroshot import zero_shot

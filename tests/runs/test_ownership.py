@@ -19,8 +19,8 @@ from interp import cli
 from interp.clip.errors import ModelError
 from interp.clip.trust import check_trust
 from interp.runs.folder import open_run
-from interp.runs.own import is_own, marks
-from interp.runs.replay import Again
+from interp.runs.ownership import is_own, marks
+from interp.runs.replay import Replay
 from interp.runs.versions import VERSIONS
 from tests.wording import raises
 from training.config import FinetuneConfig, preset
@@ -98,7 +98,7 @@ def test_config_takes_what_one_named_oneself(tmp_path: Path, monkeypatch: pytest
     with open_run(tmp_path / "run", settings, arguments=asdict(own)):
         pass
     words = ["--config", str(tmp_path / "run"), "--out", "new"]
-    earlier = Again("finetune", preset)
+    earlier = Replay("finetune", preset)
     found = cli.parse(FinetuneConfig, "", "", "", words, preset, earlier)
     assert (found.model, found.data) == ("owner/name", "csv:pairs.csv")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
@@ -177,7 +177,7 @@ def test_a_relative_state_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.usefixtures("stranger")
 def test_processes_that_make_the_key_at_once_agree_on_it():
-    code = "from interp.runs.own import _key; print(_key().hex())"
+    code = "from interp.runs.ownership import _key; print(_key().hex())"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert len({process.communicate()[0] for process in started}) == 1
     assert [path.name for path in key().parent.iterdir()] == ["key"]

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from interp.attribution.baselines import content_baselines
-from interp.attribution.checked import CHECKED
-from interp.attribution.measures import measure_attributions
 from interp.attribution.result import Attributions
+from interp.attribution.second_baseline import CHECKED
+from interp.attribution.statistics import measure_attributions
 from interp.cli import IMPLIED, LOADED, SETTING, shared_options
 from interp.cli.progress import Bar
 from interp.clip.edits.edit import Edit
@@ -27,13 +27,13 @@ from interp.clip.image_features import EmbeddedPairs
 from interp.clip.loading import with_adapter
 from interp.clip.model import Clip
 from interp.data.transfer import default_sets, load_transfer
-from interp.edits.applied import edited_part
-from interp.evidence.measuring import Evidence, How, measure_subspace
+from interp.edits.edited_runs import edited_part
+from interp.evidence.measurement import Evidence, MeasurementSettings, measure_subspace
 from interp.evidence.traits import traits_of
 from interp.evidence.words_alone import words_alone
 from interp.measures import ALIGNED, CONTENT_ROUTES, EDIT, Key, passes
 from interp.measures.attributions import is_word_count
-from interp.runs.chosen import EditControls
+from interp.runs.chosen_cell import EditControls
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate, clustered_share, preference
@@ -42,17 +42,17 @@ from interp.subspaces.methods import find_methods
 from interp.subspaces.pairs import PairsAtSite, pairs_at
 from interp.subspaces.rotation import Rotation, principal_angles
 from interp.subspaces.search import SearchConfig
-from interp.sweep.chosen import LEAST, other_seeds
+from interp.sweep.chosen_cell import LEAST, other_seeds
 from interp.sweep.config import DEFAULT_LIMIT, SweepConfig
-from interp.sweep.work import Parts, Trained, Work
+from interp.sweep.work import Parts, TrainedResult, Work
 from training.config import FinetuneConfig, preset
 from training.edit_run import best_edit
 from training.evaluation.abilities import ACCURACY, RETRIEVAL, AbilityTests, Able, ability_tests
-from training.evaluation.choosing import measure_on_val
 from training.evaluation.tasks.norms import word_attributions
+from training.evaluation.validation import measure_on_val
+from training.finetune_run import tune
 from training.launching import alone
 from training.loop import ROTATION, total_steps
-from training.tune import tune
 
 _EDIT_OBJECTIVE: Objective = "iit-das-calibrated"  # objective of the edits of a sweep
 # measure of a cell -> kind of the abilities whose mean drop the measure is
@@ -196,7 +196,7 @@ class _TrainedCells:
         clip: Clip,
         parts: Parts | None = None,
         attributions: tuple[Attributions, Attributions] | None = None,
-    ) -> Trained:
+    ) -> TrainedResult:
         """Train a copy of the base, or continue a training, and measure the model on the test pairs."""
         out = self._tune(work, place, clip, parts)
         features, manifest = work.features.to(clip.device), RunFolder(out).manifest()
@@ -245,7 +245,7 @@ class _TrainedCells:
         place: Place,
         parts: Parts,
         attributions: tuple[Attributions, Attributions],
-    ) -> Trained:
+    ) -> TrainedResult:
         able = self.tests.of(tuned)
         found = self._evidence(work.config, tuned, features, rotation, place, able, parts)
         on_val, loss = measure_on_val(tuned, features.split("val"))
@@ -256,7 +256,7 @@ class _TrainedCells:
         of_words = measure_attributions(*attributions, work.norms, articles)
         numbers |= {key: number for key, number in of_words.items() if not is_word_count(key)}
         numbers |= {Key(name): self.tests.drop(kind, self.base, able) for name, kind in _ABILITIES.items()}
-        return Trained(numbers, attributions[0], found.outcomes)
+        return TrainedResult(numbers, attributions[0], found.outcomes)
 
     def _evidence(
         self,
@@ -285,10 +285,10 @@ class _TrainedCells:
 
         search = SearchConfig(sources=self.tuning.sources, seed=place.seed)
         if config.controls == "none":
-            return measure_subspace({"test": at("test")}, rotation, How(search))
+            return measure_subspace({"test": at("test")}, rotation, MeasurementSettings(search))
         parts = {split: at(split) for split in ("train", "test")}
         methods = [method for method in find_methods(config.compared)[1:] if not method.searched]
         traits = traits_of(features.split("test").texts)
-        found = measure_subspace(parts, rotation, How(search, methods), traits)
+        found = measure_subspace(parts, rotation, MeasurementSettings(search, methods), traits)
         lost = self.tests.swap_lost(tuned, able, parts["test"], rotation, place.seed)
         return replace(found, numbers=found.numbers | {Key("swap_transfer_lost"): lost})

@@ -9,7 +9,7 @@ from typing import Any
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import MEASURED, Key, MethodName, evidence
 from interp.measures.schema import Schema
-from interp.report.layout import CONTROLS, Layout, Shown, Where
+from interp.report.layout import CONTROLS, Layout, MeasureDisplay, Where
 
 PAGE: frozenset[Where] = frozenset({"page"})
 _TABLE: frozenset[Where] = frozenset({"table", "page"})
@@ -17,7 +17,7 @@ EVERYWHERE: frozenset[Where] = frozenset({"table", "page", "heatmap", "figure"})
 DROPS = Key("transfer_drop", model="tuned"), Key("retrieval_drop", model="tuned")
 # a table that is too wide leaves out these controls first
 _SPARED = {"gradient": 12, "pca": 11, "means": 10}
-_Look = dict[str, Any]  # fields of `Shown`
+_Look = dict[str, Any]  # fields of `MeasureDisplay`
 _HEADINGS = {  # headings of evidence that only the page shows
     Key("gap"): "gap",
     Key("gap_sd"): "gap, sd",
@@ -54,7 +54,11 @@ def sweep_layout(schema: Schema, methods: Sequence[MethodName], norms: Sequence[
     contrast = schema.contrast
     looks = {**_frozen(contrast, methods[1:], norms), **_tuned(contrast, norms), **_edited(contrast, norms), **_last()}
     return Layout(
-        tuple(Shown(schema[key], schema.columns(schema[key]), **look) for key, look in looks.items() if key in schema)
+        tuple(
+            MeasureDisplay(schema[key], schema.columns(schema[key]), **look)
+            for key, look in looks.items()
+            if key in schema
+        )
     )
 
 

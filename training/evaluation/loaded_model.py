@@ -11,12 +11,12 @@ from interp.clip.model import Clip
 from interp.data.pairs import SPLITS, digest
 from interp.subspaces.subspace import Subspace
 from training.config import EvaluateConfig
-from training.evaluation.aligned import Aligned
+from training.evaluation.aligned_subspace import AlignedSubspace
 from training.evaluation.evaluated_model import EvaluatedModel
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluated:
+class LoadedModel:
     """Model that is evaluated.
 
     Attributes:
@@ -31,7 +31,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluatedPairs(Evaluated):
+class EvaluatedPairs(LoadedModel):
     """Model that is evaluated on pairs.
 
     Attributes:
@@ -42,7 +42,7 @@ class EvaluatedPairs(Evaluated):
 
     data: str
     features: EmbeddedPairs
-    aligned: Aligned | None
+    aligned: AlignedSubspace | None
 
     @property
     def subspace(self) -> Subspace | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp.attribution.drawing import attributed_pairs, draw_rated
+from interp.attribution.sampling import attributed_pairs, draw_rated
 from interp.clip.image_features import image_features
 from interp.clip.model import Clip
 from interp.data import load_pairs

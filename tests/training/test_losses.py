@@ -19,8 +19,8 @@ from tests.agreement import agree
 from tests.oracles.plain_forward import random_clip, random_texts
 from tests.wording import raises
 from training.config import FinetuneConfig
-from training.objectives import Learner
-from training.tuning import prepare
+from training.losses import Learner
+from training.trainable_weights import prepare
 
 PAIRS, LAYER = 4, 3
 RETAIN = 0.7

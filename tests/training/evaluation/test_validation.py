@@ -14,8 +14,8 @@ from interp.data import load_pairs
 from interp.measures import Key
 from interp.stats import standard_error
 from tests.oracles.plain_forward import embed_one_by_one
-from training.evaluation.choosing import measure_on_val
 from training.evaluation.retrieval import retrieval_losses
+from training.evaluation.validation import measure_on_val
 
 
 @pytest.mark.slow

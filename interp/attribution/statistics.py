@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from interp.attribution.checked import CHECKED, checked_texts
-from interp.attribution.norms import correlations, relations
+from interp.attribution.norm_relations import correlations, relations
 from interp.attribution.result import TOLERANCE, Attributions
+from interp.attribution.second_baseline import CHECKED, checked_texts
 from interp.data.norms import Norm
 from interp.data.words import is_content
 from interp.measures import CONTENT_ROUTES, Key

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interp.attribution.measures import content_correlations
-from interp.attribution.norms import AttributedWords, correlations, relations
+from interp.attribution.norm_relations import AttributedWords, correlations, relations
 from interp.attribution.result import Attributions
+from interp.attribution.statistics import content_correlations
 from interp.data.contrast import PAPER
 from interp.data.norms import Norm, load_norms
 from interp.data.words import is_content, log_frequency

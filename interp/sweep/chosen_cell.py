@@ -9,10 +9,10 @@ from dataclasses import replace
 from interp.clip.model import Clip
 from interp.clip.sites import Site
 from interp.clip.untrained import untrained
-from interp.edits.applied import edited_part
+from interp.edits.edited_runs import edited_part
 from interp.evidence.arbitrary import alphabetical_halves
 from interp.measures import EDIT
-from interp.runs.chosen import Chosen
+from interp.runs.chosen_cell import ChosenControls
 from interp.runs.place import Place
 from interp.stats import Estimate
 from interp.subspaces.kinds import load_subspace
@@ -47,7 +47,7 @@ def examine(
     model: Clip,
     subspace: Subspace,
     on_step: Callable[[], object] = lambda: None,
-) -> Chosen:
+) -> ChosenControls:
     """Examine the chosen cell.
 
     Args:
@@ -79,7 +79,7 @@ def examine(
     if work.trained is not None:
         objective = work.trained.objective
         edit = work.trained.edit_controls(work, clip, place, _halves(base, negatives), random_weights)
-    return Chosen(
+    return ChosenControls(
         place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles, objective, edit
     )
 

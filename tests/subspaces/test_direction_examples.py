@@ -15,7 +15,7 @@ from interp.clip.sites import Site, SiteError, SiteMismatch
 from interp.data import load_pairs
 from interp.data.errors import DataError
 from interp.data.pairs import Pair, PairSet
-from interp.subspaces.described import describe
+from interp.subspaces.direction_examples import describe
 from interp.subspaces.rotation import Rotation, RotationError, random_basis
 from tests.oracles import leading as oracle
 from tests.wording import raises

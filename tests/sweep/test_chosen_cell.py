@@ -15,14 +15,14 @@ from interp.clip.sites import Site
 from interp.clip.tensors import Tensor
 from interp.data import load_pairs
 from interp.data.pairs import SPLITS
-from interp.edits.making import gain
+from interp.edits.construction import gain
 from interp.evidence.arbitrary import alphabetical_halves
 from interp.runs.place import Place
 from interp.subspaces.pairs import pairs_at
 from interp.subspaces.rotation import Rotation, random_basis
-from interp.sweep import chosen
+from interp.sweep import chosen_cell
 from interp.sweep.config import SweepConfig
-from interp.sweep.work import Parts, Trained, Work
+from interp.sweep.work import Parts, TrainedResult, Work
 from tests.sweep.sweeping import SMALL
 
 
@@ -44,7 +44,7 @@ class _Edited:
     def edit_controls(self, work: Work, clip: Clip, place: Place, arbitrary: Parts, untrained: Parts) -> None:
         self.asked += [arbitrary, untrained]
 
-    def __call__(self, *_: object) -> Trained:
+    def __call__(self, *_: object) -> TrainedResult:
         raise NotImplementedError
 
 
@@ -58,14 +58,14 @@ def test_controls_search_in_the_edited_model_and_edit_the_base(
     trained, config = _Edited(edit, rotation), cli.parse(SweepConfig, "", "", "", SMALL)
     work = Work(config, small.fingerprint, features, (), (4,), (2,), (), tmp_path, trained)
     searched: list[Parts] = []
-    search = chosen._search
+    search = chosen_cell._search
 
     def watched(work: Work, parts: Parts, at: Place):
         searched.append(parts)
         return search(work, parts, at)
 
-    monkeypatch.setattr(chosen, "_search", watched)
-    found = chosen.examine(work, small, place, edit.apply(small), rotation)
+    monkeypatch.setattr(chosen_cell, "_search", watched)
+    found = chosen_cell.examine(work, small, place, edit.apply(small), rotation)
     assert found.overlaps == {1: pytest.approx(1), 2: pytest.approx(1)}
 
     def halves(clip: Clip, split: str) -> Tensor:

@@ -11,10 +11,10 @@ from interp.attribution.baselines import default_baselines
 from interp.attribution.convergence import integrate_until
 from interp.attribution.integral import (
     TEXTS_AT_ONCE,
-    Cut,
-    Paths,
+    CommonPart,
+    GradientCut,
     PathSettings,
-    Shared,
+    StraightPaths,
     along,
     assemble,
     end_scores,
@@ -156,7 +156,7 @@ def attribute_embeddings(
     if len(images) != len(embedded):
         raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(embedded)} texts")
     start = _nothing(clip, eot, embedded.shape[1]) if given is None else given
-    of_model = Cut.of(*cut, settings.routes)
+    of_model = GradientCut.of(*cut, settings.routes)
     (route,) = settings.routes
     out = torch.zeros(embedded.shape, dtype=torch.float64)
     difference = torch.zeros(len(embedded), dtype=torch.float64)
@@ -165,12 +165,14 @@ def attribute_embeddings(
             first, last = (
                 add_positions(clip, x.detach()[rows].to(clip.device, clip.model.dtype)) for x in (start, embedded)
             )
-        some = Paths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
+        some = StraightPaths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
         score, baseline = end_scores(clip, some)
         found = {
             name: value.numpy() for name, value in along(clip, some, of_model, settings, by_dimension=True).items()
         }
-        shared = Shared(found.get("stream"), found.get("full"), score, baseline, np.full(len(rows), settings.n_steps))
+        shared = CommonPart(
+            found.get("stream"), found.get("full"), score, baseline, np.full(len(rows), settings.n_steps)
+        )
         out[rows] = torch.from_numpy(assemble(shared, found.get("z.z"), settings.routes)[route])
         difference[rows] = torch.from_numpy(score - baseline)
     return out, difference

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.studies.choosing import LEAST, MOST, STRATA, choose_pairs, disagreement_order, usual_weights
+from training.studies.sampling import LEAST, MOST, STRATA, choose_pairs, disagreement_order, usual_weights
 
 
 def test_pairs_on_which_models_prefer_different_texts_come_first():

@@ -10,7 +10,7 @@ import numpy as np
 from interp.measures import MEASURED, Key, Numbers, Route, relations, without_model
 from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
 from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
-from interp.report.page.naming import count, place
+from interp.report.page.labels import count, place
 from interp.report.sweep_run import SweepRun, models_of
 from interp.runs.place import Place
 from interp.runs.ratings import NoRatings

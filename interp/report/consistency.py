@@ -12,7 +12,7 @@ from interp.measures import CEILINGS, MEASURED, Key, MethodName, Model, relation
 from interp.measures.schema import Schema
 from interp.report.choice import FROZEN, TUNED
 from interp.report.tables import is_tuned
-from interp.runs.cells import MEND, Cell, Shown, TrainedModel, trained_name
+from interp.runs.cells import MEND, Cell, CellExamples, TrainedModel, trained_name
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -28,7 +28,7 @@ def check_texts(
     contrast: Contrast,
 ) -> None:
     """Raise `StoreError` for the first text whose kind the contrast does not have."""
-    shown: list[tuple[Path, Shown]] = [(folder.cell_path(place.name), cell) for place, cell in cells.items()]
+    shown: list[tuple[Path, CellExamples]] = [(folder.cell_path(place.name), cell) for place, cell in cells.items()]
     for objective, models in trained.items():
         shown += [(folder.path / trained_name(objective, place), model) for place, model in models.items()]
     for path, of in shown:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from interp.evidence.verdict import Answer
-from interp.report.layout import Shown
-from interp.report.looks import evidence_keys
-from interp.report.page.naming import place
+from interp.report.displays import evidence_keys
+from interp.report.layout import MeasureDisplay
+from interp.report.page.labels import place
 from interp.report.reading import base_is_indifferent, is_relative
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import model_of
@@ -41,7 +41,7 @@ def judging(sweep: SweepRun) -> Verdict:
     return Verdict(f"{owner} {place(sweep.best)}", sweep.verdict, measures, len(sweep.frame))
 
 
-def titled(sweep: SweepRun, shown: Shown) -> tuple[str, str]:
+def titled(sweep: SweepRun, shown: MeasureDisplay) -> tuple[str, str]:
     """Return the title of a measure, and its value for the chosen cell with interval and unit."""
     value = shown.text(sweep.best, ends=True)
     title = shown.measure.title.removeprefix("Trained: ")

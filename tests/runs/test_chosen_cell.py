@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from interp.runs.chosen import Chosen, EditControls, chosen_file, keep_chosen, read_chosen
+from interp.runs.chosen_cell import ChosenControls, EditControls, chosen_file, keep_chosen, read_chosen
 from interp.runs.files import StoreError
 from interp.runs.place import Place
 from interp.stats import Estimate
 from tests.run_folders import a_run, rewrite
 from tests.wording import raises
 
-CHOSEN = Chosen(
+CHOSEN = ChosenControls(
     Place(8, 16, 0),
     {1: 0.7, 2: 0.25},
     0.125,
@@ -39,7 +39,9 @@ def test_what_is_kept_is_read(tmp_path: Path):
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
     folder = a_run(tmp_path)
-    keep_chosen(folder, Chosen(CHOSEN.place, {1: math.nan}, 0.0, Estimate(math.nan, 0), CHOSEN.untrained, True, {}))
+    keep_chosen(
+        folder, ChosenControls(CHOSEN.place, {1: math.nan}, 0.0, Estimate(math.nan, 0), CHOSEN.untrained, True, {})
+    )
     found = read_chosen(folder)
     assert found is not None
     assert math.isnan(found.overlaps[1])

@@ -9,7 +9,7 @@ import numpy as np
 
 from interp.clip.tensors import Float
 from interp.evidence.calibration import calibration, paired_r2
-from interp.evidence.controls import Swapped, control, percentiles_among
+from interp.evidence.controls import SwapOutcomes, control, percentiles_among
 from interp.evidence.identification import best_direction, single
 from interp.evidence.necessity import (
     beyond_controls,
@@ -33,7 +33,7 @@ _NEUTRALIZED = ("random", "pca")  # controls that a neutral value of Z is compar
 
 
 @dataclass(frozen=True)
-class How:
+class MeasurementSettings:
     """Settings of the measurement of a subspace.
 
     Attributes:
@@ -45,7 +45,7 @@ class How:
     search: SearchConfig
     controls: Sequence[Method] | None = None
 
-    def swap(self, part: PairsAtSite, subspaces: Sequence[Subspace], draws: int) -> list[Swapped]:
+    def swap(self, part: PairsAtSite, subspaces: Sequence[Subspace], draws: int) -> list[SwapOutcomes]:
         """Swap subspaces across kinds, within kinds, and across the kinds of each pair, all with the same sources."""
         sources, seed = self.search.sources, self.search.seed
         across = align_all(part, subspaces, sources=sources, seed=seed, draws=draws)
@@ -53,7 +53,7 @@ class How:
         count = 1 if sources == "paired" else draws
         within = align_all(part, subspaces, sources="random", seed=seed, draws=count, within=True)
         paired = across if sources == "paired" else align_all(part, subspaces, sources="paired", seed=seed)
-        return [Swapped(*outcomes) for outcomes in zip(across, within, paired, strict=True)]
+        return [SwapOutcomes(*outcomes) for outcomes in zip(across, within, paired, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Evidence:
 def measure_subspace(
     parts: Mapping[str, PairsAtSite],
     subspace: Subspace,
-    how: How,
+    how: MeasurementSettings,
     traits: Float[np.ndarray, "m 3"] | None = None,
 ) -> Evidence:
     """Measure a subspace on test pairs, in the same way in a sweep, for a fine-tuned model and in an evaluation.
@@ -102,7 +102,7 @@ def _plain(outcomes: Outcomes) -> dict[Key, Estimate]:
     return iias([outcomes]) | shifts(outcomes) | {Key("preference"): outcomes.preference()}
 
 
-def _of_swaps(own: Swapped, train: PairsAtSite) -> dict[Key, Estimate]:
+def _of_swaps(own: SwapOutcomes, train: PairsAtSite) -> dict[Key, Estimate]:
     """Return the gap, the spread of gaps, and the calibration of swaps of Z."""
     gap = yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
     gaps = own.across.gaps().astype(np.float64)
@@ -117,7 +117,7 @@ def _of_swaps(own: Swapped, train: PairsAtSite) -> dict[Key, Estimate]:
 
 
 def _with_neutral(
-    own: Swapped, parts: Mapping[str, PairsAtSite], subspace: Subspace, controls: Mapping[str, Sequence[Subspace]]
+    own: SwapOutcomes, parts: Mapping[str, PairsAtSite], subspace: Subspace, controls: Mapping[str, Sequence[Subspace]]
 ) -> dict[Key, Estimate]:
     """Return what is left of gap, preference and retrieval if Z of every text has one neutral value."""
     test, middle = parts["test"], parts["train"].midpoint
@@ -133,7 +133,7 @@ def _with_neutral(
     }
 
 
-def _ceilings(test: PairsAtSite, subspace: Subspace, how: How) -> dict[Key, Estimate]:
+def _ceilings(test: PairsAtSite, subspace: Subspace, how: MeasurementSettings) -> dict[Key, Estimate]:
     """Return measures of the whole stream and of the empty subspace, between which every subspace lies."""
     sources, seed = how.search.sources, how.search.seed
     everything = align(test, whole(subspace.width, test.site), sources="paired", seed=seed)
@@ -142,11 +142,11 @@ def _ceilings(test: PairsAtSite, subspace: Subspace, how: How) -> dict[Key, Esti
 
 
 def _among_controls(
-    own: Swapped,
+    own: SwapOutcomes,
     parts: Mapping[str, PairsAtSite],
     subspace: Subspace,
     controls: Mapping[str, Sequence[Subspace]],
-    how: How,
+    how: MeasurementSettings,
 ) -> dict[Key, Estimate]:
     """Return measures of the controls and of the best single direction of Z.
 

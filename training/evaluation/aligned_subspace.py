@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from interp.clip.image_features import EmbeddedPairs
 from interp.clip.model import Clip
 from interp.data.contrast import Contrast
-from interp.evidence.measuring import How, measure_subspace
+from interp.evidence.measurement import MeasurementSettings, measure_subspace
 from interp.evidence.traits import traits_of
-from interp.evidence.verdict import Answer, Judged, verdict
+from interp.evidence.verdict import Answer, VerdictMeasures, verdict
 from interp.measures import Key, Numbers, sweep_schema
 from interp.measures.schema import Schema, Unit
 from interp.stats import Estimate
@@ -19,7 +19,7 @@ from interp.subspaces.outcomes import align_all, iias
 from interp.subspaces.pairs import PairsAtSite, Sources, pairs_at
 from interp.subspaces.search import SearchConfig
 from interp.subspaces.subspace import Subspace
-from training.evaluation.measures import Number, measured
+from training.evaluation.numbers import Number, measured
 
 # methods for other subspaces at the same site, none of which needs a search
 CONTROLS = [method for method in METHODS.values() if not method.searched]
@@ -29,7 +29,7 @@ _RANDOM = METHODS["random"]
 
 
 @dataclass(frozen=True, eq=False)
-class Aligned:
+class AlignedSubspace:
     """Subspace that is measured in a model.
 
     Attributes:
@@ -50,7 +50,7 @@ class Aligned:
 
     def iias(self, part: PairsAtSite) -> Numbers:
         """Return IIA and shift in each direction, and IIA of random subspaces with the first source of each text."""
-        plain = measure_subspace({"test": part}, self.subspace, How(self._search)).numbers
+        plain = measure_subspace({"test": part}, self.subspace, MeasurementSettings(self._search)).numbers
         drawn = _RANDOM.controls(part, part, self.subspace.size, self._search)
         swapped = align_all(part, drawn, sources=self.sources, seed=self.seed, draws=1)
         return plain | iias(swapped, _RANDOM.name.column)
@@ -69,7 +69,9 @@ class Aligned:
         if self.reference is None:
             raise ValueError("evidence takes reference pairs")
         parts = {"train": self.part(clip, self.reference), "test": part}
-        numbers = measure_subspace(parts, self.subspace, How(self._search, CONTROLS), traits_of(texts)).numbers
+        numbers = measure_subspace(
+            parts, self.subspace, MeasurementSettings(self._search, CONTROLS), traits_of(texts)
+        ).numbers
         if "converged" in self.subspace.facts:
             numbers[Key("converged")] = Estimate(float(self.subspace.facts["converged"]), 1)
         return numbers
@@ -116,4 +118,6 @@ def verdict_of(rows: Sequence[Number], contrast: Contrast) -> list[Answer]:
     for row in rows:
         if row.of in (split, SETS):
             wide |= {row.measure: row.value, f"{row.measure}_low": row.low, f"{row.measure}_high": row.high}
-    return verdict(Judged(_evidence_schema(contrast).read(wide), contrast, [method.name for method in CONTROLS]))
+    return verdict(
+        VerdictMeasures(_evidence_schema(contrast).read(wide), contrast, [method.name for method in CONTROLS])
+    )

@@ -22,11 +22,11 @@ from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 from interp.stats import settled
 from training.evaluation.tasks.preference import pair_scores
-from training.studies.choosing import choose_pairs
 from training.studies.design import IMAGES, Study, StudyItem
 from training.studies.forms import make_forms
 from training.studies.forms_page import write_forms
 from training.studies.rule import RULE
+from training.studies.sampling import choose_pairs
 
 _LARGEST = 640  # pixels of the longer side of an image that is kept
 

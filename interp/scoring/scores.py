@@ -14,7 +14,7 @@ from interp.attribution.mediated import MediatedIntegratedGradients
 from interp.clip.image_features import embed_cached
 from interp.clip.model import Clip, embed_texts, scores
 from interp.clip.tensors import Embeddings, Float, Tensor
-from interp.scoring.known import Words, known_words, write_words
+from interp.scoring.marker import Words, known_words, write_words
 from interp.scoring.pictures import Picture, open_pictures
 from interp.scoring.rows import AltTexts
 
@@ -133,7 +133,7 @@ def shade_words(
 ) -> ScoredTexts:
     """Attribute the scores of the lowest-scored texts to their words, by integrated gradients.
 
-    Attributions of an earlier, interrupted call are read from the folder (`interp.scoring.known`).
+    Attributions of an earlier, interrupted call are read from the folder (`interp.scoring.marker`).
 
     Args:
         scored: scores of the table.

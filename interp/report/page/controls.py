@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import CEILINGS, Key, Model, Numbers, without_model
 from interp.measures.schema import R2, with_ends
-from interp.report.looks import evidence_keys
-from interp.report.page.judging import titled
-from interp.report.page.naming import percent, place
+from interp.report.displays import evidence_keys
+from interp.report.page.labels import percent, place
+from interp.report.page.verdict import titled
 from interp.report.reading import base_is_indifferent, no_preference
 from interp.report.sweep_run import SweepRun
 from interp.report.tables import is_tuned

@@ -31,10 +31,10 @@ from interp.subspaces.kinds import load_subspace
 from interp.subspaces.pairs import Sources
 from interp.subspaces.subspace import Subspace
 from training.config import EvaluateConfig
-from training.evaluation.aligned import Aligned
-from training.evaluation.evaluated import Evaluated, EvaluatedPairs
+from training.evaluation.aligned_subspace import AlignedSubspace
 from training.evaluation.evaluated_model import EvaluatedModel, evaluated_model
 from training.evaluation.jobs import Plan
+from training.evaluation.loaded_model import EvaluatedPairs, LoadedModel
 from training.evaluation.tasks import find_task
 from training.evaluation.tasks.task import Task
 from training.loop import ROTATION
@@ -67,7 +67,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     loaded = {name: task.load(given, data) for name, task in chosen.items() if not task.downloads}
     every = _pairs(config, who, data) if any(task.on_pairs for task in chosen.values()) else None
     pairs = None if every is None else _chosen(config, every)
-    on = Evaluated(
+    on = LoadedModel(
         config,
         who,
         load_clip(config.model, tokenizer=config.tokenizer, device=config.device, trust=config.trust_run),
@@ -90,7 +90,7 @@ def _check_place(run: str, data: str) -> None:
 
 
 def _on_pairs(
-    on: Evaluated, data: str, every: PairSet, pairs: PairSet, subspace: Subspace | None, tasks: Iterable[Task]
+    on: LoadedModel, data: str, every: PairSet, pairs: PairSet, subspace: Subspace | None, tasks: Iterable[Task]
 ) -> tuple[EvaluatedPairs, list[str], dict[str, Any]]:
     """Embed the images of the evaluated pairs.
 
@@ -105,7 +105,7 @@ def _on_pairs(
         _check_sources(sources, features)
     if subspace is not None:
         features = features.tokenized(clip)
-    aligned = None if subspace is None else Aligned(subspace, sources, config.seed)
+    aligned = None if subspace is None else AlignedSubspace(subspace, sources, config.seed)
     own = EvaluatedPairs(config, on.who, clip, data, features, aligned)
     notes = [*clip.notes]
     if measured and aligned is not None:

@@ -13,20 +13,20 @@ from interp.clip.sites import Site
 from interp.drawing.markup import plural
 from interp.errors import UserError
 from interp.report.sweep_run import read_sweep
-from interp.runs.chosen import Chosen, keep_chosen, read_chosen
-from interp.runs.directions import Directions, Leading, keep_directions, with_pictures
+from interp.runs.chosen_cell import ChosenControls, keep_chosen, read_chosen
+from interp.runs.directions import Directions, LeadingDirection, keep_directions, with_pictures
 from interp.runs.environment import now
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder, update_manifest
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun, clean_texts
-from interp.subspaces.described import describe
+from interp.subspaces.direction_examples import describe
 from interp.subspaces.rotation import Rotation
-from interp.sweep.chosen import examine, model_of, other_seeds, steps
+from interp.sweep.chosen_cell import examine, model_of, other_seeds, steps
 from interp.sweep.config import SweepConfig
 from interp.sweep.executors import find_executor
 from interp.sweep.executors.local import one_thread
-from interp.sweep.finished import unfinished, untrained
+from interp.sweep.finished_cells import unfinished, untrained
 from interp.sweep.sharing import Shard
 from interp.sweep.work import Work
 
@@ -148,7 +148,7 @@ def look_at_chosen(
                 keep_chosen(folder, examine(work, clip, place, model, subspace, searches.update))
         if not described:
             held_out = work.features.split("test")
-            leading: tuple[Leading, ...] = ()
+            leading: tuple[LeadingDirection, ...] = ()
             if isinstance(subspace, Rotation):
                 with bar(total=2 * len(held_out), unit="text") as texts:
                     leading = describe(subspace, model, held_out, on_batch=texts.update).leading
@@ -156,7 +156,7 @@ def look_at_chosen(
 
 
 def _is_known(
-    folder: RunFolder, place: Place, objective: str, read: Callable[[RunFolder], Chosen | Directions | None]
+    folder: RunFolder, place: Place, objective: str, read: Callable[[RunFolder], ChosenControls | Directions | None]
 ) -> bool:
     """Return whether a file holds data of this cell and of the model trained there; a damaged file does not."""
     try:

@@ -34,7 +34,7 @@ from training.batches import Examples, examples, generator
 from training.config import FinetuneConfig
 from training.edit_run import EDIT_FILES, pairs_to_edit_on, train_in_folder
 from training.loop import CHECKPOINT, ROTATION, Task, train
-from training.tuning import FULL_WEIGHTS, prepare, save_settings
+from training.trainable_weights import FULL_WEIGHTS, prepare, save_settings
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -36,7 +36,7 @@ class EditControls:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenControls:
     """Controls of the chosen cell that need their own searches.
 
     Attributes:
@@ -94,7 +94,7 @@ def chosen_file(objective: str) -> str:
     return f"chosen-{objective}.json" if objective else "chosen.json"
 
 
-def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
+def keep_chosen(folder: RunFolder, chosen: ChosenControls) -> None:
     """Write the examination of the chosen cell to its file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
     own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
@@ -105,7 +105,7 @@ def keep_chosen(folder: RunFolder, chosen: Chosen) -> None:
     folder.write_file(chosen_file(chosen.objective), content | own | {"edit": edit})
 
 
-def read_chosen(folder: RunFolder, objective: str = "") -> Chosen | None:
+def read_chosen(folder: RunFolder, objective: str = "") -> ChosenControls | None:
     """Read the examination that `keep_chosen` wrote for a training objective; return None if there is none.
 
     Raises:
@@ -123,4 +123,4 @@ def read_chosen(folder: RunFolder, objective: str = "") -> Chosen | None:
         known["read_chance"],
     )
     rest = found["converged"], found["angles"], found["objective"], edit
-    return Chosen(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)
+    return ChosenControls(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)
