@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-WIDTH = 140  # letters in the longest line of a table
+WIDTH = 120  # letters in the longest line of a table
 
 
 def slug(name: str) -> str:

@@ -44,6 +44,11 @@ class Answer:
     answer: Answered
     because: str
 
+    @property
+    def number(self) -> str:
+        """First of the numbers behind the answer."""
+        return self.because.split("; ")[0]
+
 
 @dataclass(frozen=True)
 class VerdictMeasures:
@@ -260,7 +265,7 @@ def _length(of: VerdictMeasures) -> Answer:
         return Answer("beyond length", rule, "cannot tell", "texts were not compared")
     parts = [of.between(explained, -math.inf, HALF), of.between(equal, 0, math.inf)]
     answer = _given(of, _all(parts))
-    said = "goes along with length: " if answer == "no" else ""
+    said = "follows length: " if answer == "no" else ""
     said += f"words, names, frequency explain {of.text(explained)} within a kind"
     return Answer("beyond length", rule, answer, f"{said}; gap at equal length {of.text(equal, '+.3f')}")
 

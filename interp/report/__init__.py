@@ -9,6 +9,12 @@ from interp.runs.files import write_atomic
 
 if TYPE_CHECKING:
     from interp.report.sweep_run import SweepRun
+    from interp.runs.folder import RunFolder
+
+
+def page_path(folder: RunFolder) -> Path:
+    """Return the file of the page of a sweep."""
+    return folder.path / "report.html"
 
 
 def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
@@ -19,6 +25,6 @@ def write_report(sweep: SweepRun, out: Path | None = None) -> Path:
     """
     from interp.report.page.page import page
 
-    path = out or sweep.folder.path / "report.html"
+    path = out or page_path(sweep.folder)
     write_atomic(path, page(sweep))
     return path

@@ -13,9 +13,9 @@ from interp.report import write_report
 
 PROG = "python -m interp.report"
 DESCRIPTION = """\
-Write a sweep as one self-contained page: what was run and how to run it again, tables that can be sorted, heatmaps,
-the evidence for the chosen cell beside its controls, what its Z says, example texts shaded by attribution, and
-warnings. A sweep does so when it ends; this command does it again, also of a run that was cut off."""
+Write the page of a sweep, one HTML file that needs no network: the finding, a heatmap of layers and sizes, the verdict,
+preference against its costs, and sections on controls, word norms, directions of Z, examples and all cells. A sweep
+writes the page while it runs. This command writes the page again, and also that of a run that was cut off."""
 EPILOG = """\
 examples:
   python -m interp.report runs/demo

@@ -35,14 +35,14 @@ class Rule:
         error: standard error of `share`.
         loss: measure on val, the lower the better.
         order: columns that decide among equally good cells; ``{}`` stands for the column of the loss.
-        said: rule in words.
+        words: rule in words, a whole sentence.
     """
 
     share: Key
     error: Key
     loss: Key
     order: tuple[str, ...]
-    said: str
+    words: str
 
 
 TUNED = Rule(
@@ -50,17 +50,17 @@ TUNED = Rule(
     Key("preference_val_se", model="tuned"),
     Key("retrieval_rise_val", model="tuned"),
     ("{}", "size", "layer", "seed"),
-    "of the cells whose preference on val is within one standard error of the highest, the one whose model lost least "
-    "of the base's retrieval on val (rise of cross-entropy, nats); then the smaller size, the earlier layer, the lower "
-    "seed",
+    "Among the cells whose preference on validation pairs is within one standard error of the highest, the rule takes "
+    "the cell whose model lost least of the base's retrieval there (rise of cross-entropy, nats), then the smaller "
+    "size, the earlier layer, the lower seed.",
 )
 FROZEN = Rule(
     Key("iia_val"),
     Key("iia_val_se"),
     Key("das_val_loss"),
     ("size", "{}", "layer", "seed"),
-    "of the cells whose IIA on val is within one standard error of the highest, the one of the smallest size; then the "
-    "lowest loss of the search on val, the earlier layer, the lower seed",
+    "Among the cells whose IIA on validation pairs is within one standard error of the highest, the rule takes the "
+    "smallest size, then the lowest loss of the search there, the earlier layer, the lower seed.",
 )
 
 

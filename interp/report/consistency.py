@@ -12,7 +12,7 @@ from interp.measures import CEILINGS, MEASURED, Key, MethodName, Model, relation
 from interp.measures.schema import Schema
 from interp.report.choice import FROZEN, TUNED
 from interp.report.tables import is_tuned
-from interp.runs.cells import MEND, Cell, CellExamples, TrainedModel, trained_name
+from interp.runs.cells import REMEDY, Cell, CellExamples, TrainedModel, trained_name
 from interp.runs.files import StoreError
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
@@ -31,12 +31,12 @@ def check_texts(
     shown: list[tuple[Path, CellExamples]] = [(folder.cell_path(place.name), cell) for place, cell in cells.items()]
     for objective, models in trained.items():
         shown += [(folder.path / trained_name(objective, place), model) for place, model in models.items()]
-    for path, of in shown:
-        for text in of["examples"]:
+    for path, examples in shown:
+        for text in examples["examples"]:
             if text["kind"] not in contrast.kinds:
                 raise StoreError(
                     f"'{path}' has a text of the kind {json.dumps(text['kind'])}, not "
-                    f"{contrast.positive} or {contrast.negative}; {MEND}"
+                    f"{contrast.positive} or {contrast.negative}; {REMEDY}"
                 )
 
 
@@ -67,9 +67,9 @@ def check_measures(
         needed += [*_of_training(), *_of_words(norms, "tuned")]
     columns = [column for key in needed for column in schema.columns(schema[key])]
     if absent := next((column for column in columns if column not in frame), None):
-        raise StoreError(f"no cell in '{folder.path}' has the measure {json.dumps(absent)}; {MEND}")
+        raise StoreError(f"no cell in '{folder.path}' has the measure {json.dumps(absent)}; {REMEDY}")
     if unknown := next((key.column() for key in counts if frame[key.column()].isna().any()), None):
-        raise StoreError(f"a cell in '{folder.path}' has no number for {json.dumps(unknown)}; {MEND}")
+        raise StoreError(f"a cell in '{folder.path}' has no number for {json.dumps(unknown)}; {REMEDY}")
 
 
 def _of_search(methods: Sequence[MethodName], *, controls: bool) -> Iterator[Key]:

@@ -109,7 +109,7 @@ class Layout:
     _by_key: dict[Key, MeasureDisplay] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._by_key.update({one.key: one for one in self.shown})
+        self._by_key.update({display.key: display for display in self.shown})
 
     def __getitem__(self, key: Key) -> MeasureDisplay:
         return self._by_key[key]
@@ -122,7 +122,7 @@ class Layout:
 
     def at(self, where: Where, *, model: Model | None = None) -> list[MeasureDisplay]:
         """Return the measures of a place, optionally of one model only."""
-        return [one for one in self.shown if where in one.where and model in (None, one.key.model)]
+        return [display for display in self.shown if where in display.where and model in (None, display.key.model)]
 
     def of_column(self, column: str) -> MeasureDisplay:
         """Return the measure of a column.
@@ -130,8 +130,8 @@ class Layout:
         Raises:
             UserError: no shown measure has this column; the message lists the columns of the shown measures.
         """
-        for one in self.shown:
-            if one.column == column:
-                return one
-        known = ", ".join(one.column for one in self.shown)
-        raise UserError(f"there is no measure '{column}'; known: {known}")
+        for display in self.shown:
+            if display.column == column:
+                return display
+        columns = ", ".join(display.column for display in self.shown)
+        raise UserError(f"there is no measure '{column}'; known measures: {columns}")

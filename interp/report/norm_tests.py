@@ -71,11 +71,11 @@ def _of_model(
     if not types:
         return []
     numbers = np.repeat(np.arange(len(types)), [len(articles[word]) for word in types])
-    at = Occurrences(numbers, np.array([one for word in types for one in articles[word]]), len(types))
+    at = Occurrences(numbers, np.array([article for word in types for article in articles[word]]), len(types))
     values = np.array([[table[word][0] for word in types] for table in tables], dtype=np.float64)
     values[~np.isfinite(values).all(1)] = 0.0  # a constant has no correlation
-    rated = np.array([[one.get(word, math.nan) for word in types] for one in ratings.values()], dtype=np.float64)
-    found = max_statistic(values, rated, at.counts, draws=draws)
+    rated = np.array([[rating.get(word, math.nan) for word in types] for rating in ratings.values()], dtype=np.float64)
+    statistic = max_statistic(values, rated, at.counts, draws=draws)
     counts = np.isfinite(rated).sum(1).tolist()
     labels = [(place, route) for place in cells for route in MEASURED]
     return [
@@ -85,16 +85,16 @@ def _of_model(
             "norm": norm,
             "route": route,
             "n": counts[j],
-            "r": found.r[i, j],
-            "p": found.p[i, j],
-            "p_max": found.adjusted[i, j],
+            "r": statistic.r[i, j],
+            "p": statistic.p[i, j],
+            "p_max": statistic.adjusted[i, j],
         }
         for i, (place, route) in enumerate(labels)
         for j, norm in enumerate(ratings)
     ]
 
 
-def said(tests: pd.DataFrame) -> str:
+def sentence(tests: pd.DataFrame) -> str:
     """Return a sentence on the correlations through Z that are significant over the whole grid; empty without tests."""
     if tests.empty:
         return ""
@@ -102,8 +102,8 @@ def said(tests: pd.DataFrame) -> str:
     grid = f"{plural(cells, 'cell')} x {plural(norms, 'norm')} x {len(MEASURED)} routes"
     through, first = tests[tests["route"] == MEASURED[0]], f"of {plural(cells * norms, 'correlation')} through Z, "
     parts = []
-    for model, own in through.groupby("model", sort=False):
+    for model, rows in through.groupby("model", sort=False):
         models = "the frozen model" if model == "frozen" else f"the {model} models"
-        parts.append(f"{first}{int((own['p_max'] < LEVEL).sum())} are significant in {models}")
+        parts.append(f"{first}{int((rows['p_max'] < LEVEL).sum())} are significant in {models}")
         first = ""
     return f"Over the whole grid ({grid}; p < {LEVEL:g}, adjusted): {'; '.join(parts)}."

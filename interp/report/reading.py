@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.drawing.markup import MINUS, listed, plural
-from interp.measures import MEASURED, Key, Model
-from interp.measures.schema import SHARE
+from interp.measures import MEASURED, Key, Model, Route
+from interp.measures.schema import SHARE, written
 from interp.report.choice import best_cell
+from interp.report.displays import DROPS
 from interp.report.layout import CONTROLS, Layout, MeasureDisplay
 from interp.report.tables import is_tuned, model_of
 from interp.runs.chosen_cell import ChosenControls, EditControls
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from interp.data.contrast import Contrast
 
 _GAP_LOW = f"{Key('gap').column()}_low"
+_ABILITIES = {"transfer_drop": "zero-shot accuracy", "retrieval_drop": "retrieval"}
 _WHERE = {"through": "Through Z", "around": "around it", "full": "in full"}
 
 
@@ -44,17 +46,55 @@ class Spread:
     apart: bool
 
 
+def finding(frame: pd.DataFrame, layout: Layout, contrast: Contrast, by: str) -> str:
+    """Return the result of the chosen cell on test pairs, as a sentence.
+
+    Args:
+        frame: table of the cells.
+        layout: display of the measures.
+        contrast: the two kinds of text.
+        by: objective of the trained models, in words; empty for a search on the frozen model.
+    """
+    best = best_cell(frame)
+    place = f"layer {int(best['layer'])}, size {int(best['size'])}"
+    pairs = f"{written(best[Key('test_pairs').column()], '.0f')} test pairs"
+    base = layout[Key("preference")].text(best, ends=False)
+    if by:
+        preference = layout[Key("preference", model="tuned")].text(best, ends=True)
+        changes = " and ".join(
+            f"{_ABILITIES[key.measure]} by {layout[key].text(best)}" for key in DROPS if key in layout
+        )
+        return (
+            f"At {place}, training by {by} takes the preference for {contrast.positive} over {contrast.negative} from "
+            f"{base} to {preference} % of {pairs}, and changes {changes} points."
+        )
+    iia = layout[Key("iia")].text(best, ends=True)
+    random, control = Key("iia", "random"), ""
+    if random in layout:
+        control = f"a random subspace of this size has {layout[random].text(best, ends=False)} %, and "
+    return (
+        f"At {place}, a swap of Z moves the score toward the kind of its source in {iia} % of {pairs} (IIA); {control}"
+        f"the model itself scores {contrast.positive} above {contrast.negative} in {base} %."
+    )
+
+
 def reading(frame: pd.DataFrame, layout: Layout, norms: Sequence[str]) -> list[str]:
     """Return sentences on the norms that attributions follow at the chosen cell, and on differences between cells."""
+    trends = norm_trends(frame, layout, norms)
+    nothing = _is_indifferent(frame)
+    differing = [spread for spread in spreads(frame, layout) if not (nothing and is_relative(spread.measure.key))]
+    return [*([trends] if trends else []), *_differences(differing)]
+
+
+def norm_trends(frame: pd.DataFrame, layout: Layout, norms: Sequence[str], routes: Sequence[Route] = MEASURED) -> str:
+    """Return a sentence on the norms that attributions follow at the chosen cell; empty without norms."""
     best = best_cell(frame)
     parts: list[str] = []
-    for route in MEASURED:
+    for route in routes:
         keys = {norm: Key("r", model=model_of(frame), norm=norm, route=route) for norm in norms}
-        if said := _trends({norm: layout[key] for norm, key in keys.items() if key in layout}, best):
-            parts.append(f"{_WHERE[route]}, {'they' if parts else 'attributions of words'} {said}")
-    nothing = _is_indifferent(frame)
-    found = [one for one in spreads(frame, layout) if not (nothing and is_relative(one.measure.key))]
-    return [*([f"{'; '.join(parts)}."] if parts else []), *_differences(found)]
+        if trend := _trends({norm: layout[key] for norm, key in keys.items() if key in layout}, best):
+            parts.append(f"{_WHERE[route]}, {'they' if parts else 'attributions of words'} {trend}")
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> str:
@@ -64,15 +104,15 @@ def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> st
     gap, which = layout[Key("gap")].text(frame.iloc[0], ends=True), "base" if is_tuned(frame) else "model"
     if frame[_GAP_LOW].isna().all():
         return (
-            f"Whether the {which} has a preference to localize cannot be told: it scores {contrast.a_positive} above "
-            f"its {contrast.negative} by {gap} on average, of too few pairs or articles for an interval. R² of the "
-            "mean gap and other multiples of the gap mean nothing before that is known, and are not given."
+            f"The {which} may have no preference to localize: it scores {contrast.a_positive} above its "
+            f"{contrast.negative} by {gap} on average, and there are too few pairs or articles for an interval. R² of "
+            "the mean gap and other multiples of the gap are left out, since they would mean nothing."
         )
     return (
         f"The {which} has no preference to localize: it scores {contrast.a_positive} above its {contrast.negative} by "
         f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
-        "through which scores can be moved, not one by which the model decides; R² of the mean gap and other "
-        "multiples of the gap mean nothing, and are not given."
+        "through which scores can be moved, and not one by which the model decides. R² of the mean gap and other "
+        "multiples of the gap are left out, since they would mean nothing."
     )
 
 
@@ -110,10 +150,10 @@ def unsettled(frame: pd.DataFrame) -> str:
     count = sum(not is_settled(row, model) for _, row in frame.iterrows())
     if not count:
         return ""
-    what = "rotation was still turning when its model was kept" if is_tuned(frame) else "search has not converged"
+    what = "Z was still turning when training ended" if is_tuned(frame) else "the search for Z did not converge"
     return (
-        f"In {plural(count, 'cell')} of {len(frame)} the {what}: Z may be the wrong subspace there, and nothing says "
-        "yes to it for being beyond controls or identified"
+        f"In {count} of {plural(len(frame), 'cell')} {what}. Z may be the wrong subspace there, and the verdict cannot "
+        "answer yes to beyond controls or identified"
     )
 
 
@@ -128,7 +168,7 @@ def unconverged(frame: pd.DataFrame) -> str:
         return ""
     return (
         f"Not all attributions have converged: in the worst cell {SHARE.text(texts)} % of texts miss their "
-        f"difference of scores by more than 1 %, by at most {SHARE.text(relative)} %. Begin with more points"
+        f"difference of scores by more than 1 %, by at most {SHARE.text(relative)} %. Start with more points"
     )
 
 
@@ -139,10 +179,11 @@ def edit_controls(chosen: ChosenControls | None, contrast: Contrast) -> str:
     arbitrary, untrained, words = map(_share, (chosen.edit.arbitrary, chosen.edit.untrained, chosen.edit.words))
     where = f"layer {chosen.place.layer}, size {chosen.place.size}"
     return (
-        f"An edit teaches, it does not localize. Trained for an arbitrary label ({contrast.negative} texts by the "
-        f"alphabet), the edit at {where} prefers that label in {arbitrary}; in a text tower with random weights it "
-        f"prefers {contrast.positive} in {untrained}; word counts alone (naive Bayes, no image) tell the kinds in "
-        f"{words}. A preference that is not above these shows nothing about images{_directions_read(chosen.edit)}"
+        f"An edit teaches a preference and does not localize one. Trained for an arbitrary label ({contrast.negative} "
+        f"texts by the alphabet), the edit at {where} prefers that label in {arbitrary}. In a text tower with random "
+        f"weights it prefers {contrast.positive} in {untrained}. Word counts without an image (naive Bayes) tell the "
+        f"kinds apart in {words}. A preference that is not above these three shows nothing about images"
+        f"{_directions_read(chosen.edit)}"
     )
 
 
@@ -170,34 +211,34 @@ def _share(number: Estimate) -> str:
 def spreads(frame: pd.DataFrame, layout: Layout) -> list[Spread]:
     """Return the spread of each measure of the table that has intervals and differs between cells, without controls."""
     out = []
-    for one in layout.at("table", model=model_of(frame)):
-        if one.family == CONTROLS or not one.interval or frame[one.column].nunique() < 2:
+    for display in layout.at("table", model=model_of(frame)):
+        if display.family == CONTROLS or not display.interval or frame[display.column].nunique() < 2:
             continue
-        highest, lowest = frame.loc[frame[one.column].idxmax()], frame.loc[frame[one.column].idxmin()]
-        _, low, high = one.columns
-        out.append(Spread(one, highest, lowest, bool(highest[low] > lowest[high])))
+        highest, lowest = frame.loc[frame[display.column].idxmax()], frame.loc[frame[display.column].idxmin()]
+        _, low, high = display.columns
+        out.append(Spread(display, highest, lowest, bool(highest[low] > lowest[high])))
     return out
 
 
 def _trends(measures: Mapping[str, MeasureDisplay], best: pd.Series) -> str:
     """Return the norms with which attributions by one route surely rise, surely fall, or neither."""
     verbs: dict[str, list[str]] = {}
-    for norm, one in measures.items():
-        value, low, high = (best[column] for column in one.columns)
+    for norm, display in measures.items():
+        value, low, high = (best[column] for column in display.columns)
         if not math.isnan(value):
             verb = "rise with" if low > 0 else "fall with" if high < 0 else "do not surely follow"
-            verbs.setdefault(verb, []).append(f"{norm} (r {one.text(best, ends=True)})")
-    return listed([f"{verb} {listed(those)}" for verb, those in verbs.items()])
+            verbs.setdefault(verb, []).append(f"{norm} (r {display.text(best, ends=True)})")
+    return listed([f"{verb} {listed(names)}" for verb, names in verbs.items()])
 
 
-def _differences(found: Sequence[Spread]) -> list[str]:
-    apart, alike = ([one for one in found if one.apart == wanted] for wanted in (True, False))
+def _differences(every: Sequence[Spread]) -> list[str]:
+    apart, alike = ([spread for spread in every if spread.apart == wanted] for wanted in (True, False))
     out = []
     if apart:
-        said = "; ".join(f"{_name(one.measure)}, {_ends(one)}" for one in apart)
-        out.append(f"The cells differ by more than the 95 % intervals of the highest and the lowest in {said}.")
+        measures = "; ".join(f"{_name(spread.measure)}, {_ends(spread)}" for spread in apart)
+        out.append(f"The cells differ by more than the 95 % intervals of the highest and the lowest in {measures}.")
     if alike:
-        names = listed([_name(one.measure) for one in alike])
+        names = listed([_name(spread.measure) for spread in alike])
         out.append(
             f"They do not in {names}."
             if apart
@@ -206,17 +247,16 @@ def _differences(found: Sequence[Spread]) -> list[str]:
     return out
 
 
-def _name(one: MeasureDisplay) -> str:
-    if one.change:
-        return f"the change of {one.heading}"
-    name, *about = (one.brief or one.name).removeprefix("trained: ").split(", ")
+def _name(display: MeasureDisplay) -> str:
+    if display.change:
+        return f"the change of {display.heading}"
+    name, *about = (display.brief or display.name).removeprefix("trained: ").split(", ")
     return f"{name} ({', '.join(about)})" if about else name
 
 
-def _ends(one: Spread) -> str:
-    both = sorted((one.highest, one.lowest), key=one.measure.value)
-    unit = " points" if one.measure.change else f" {one.measure.unit.sign}".rstrip()
-    first, last = (
-        f"{one.measure.text(row)}{unit} at layer {int(row['layer'])}, size {int(row['size'])}" for row in both
-    )
+def _ends(spread: Spread) -> str:
+    display = spread.measure
+    both = sorted((spread.highest, spread.lowest), key=display.value)
+    unit = " points" if display.change else f" {display.unit.sign}".rstrip()
+    first, last = (f"{display.text(row)}{unit} at layer {int(row['layer'])}, size {int(row['size'])}" for row in both)
     return f"from {first} to {last}"

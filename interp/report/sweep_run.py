@@ -12,7 +12,7 @@ from interp.data.contrast import Contrast
 from interp.drawing.markup import escape, plural, table
 from interp.errors import UserError
 from interp.evidence.verdict import Answer, VerdictMeasures, verdict
-from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, sweep_schema, without_model
+from interp.measures import EDIT, TRAINED, Key, MethodName, Model, Numbers, passes, sweep_schema, without_model
 from interp.measures.schema import Schema
 from interp.report.choice import best_cell, rule_of
 from interp.report.consistency import check_measures, check_texts
@@ -30,6 +30,7 @@ from interp.runs.cells import (
     places,
     read_cell,
     read_passes,
+    trained_name,
 )
 from interp.runs.chosen_cell import ChosenControls, read_chosen
 from interp.runs.directions import Directions, read_directions
@@ -183,9 +184,9 @@ class SweepRun:
         """
         return self._if_chosen(read_directions(self.folder))
 
-    def _if_chosen(self, known: _OfCell | None) -> _OfCell | None:
+    def _if_chosen(self, content: _OfCell | None) -> _OfCell | None:
         """Return the content of a file if it belongs to the chosen cell and to the model that the sweep is about."""
-        return _if_of(known, Place.of(self.best), self.objective)
+        return _if_of(content, Place.of(self.best), self.objective)
 
     @cached_property
     def verdict(self) -> list[Answer]:
@@ -247,11 +248,11 @@ class SweepRun:
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the tables of the terminal, for the first cells."""
         best = self.best
-        said = (
+        summary = (
             f"{self.folder.path}: {plural(len(self.frame), 'cell')}; * chosen by validation: layer "
-            f"{int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: {rule_of(self.frame).said}."
+            f"{int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}. {rule_of(self.frame).words}"
         )
-        parts = [f"<p>{escape(said)}</p>"]
+        parts = [f"<p>{escape(summary)}</p>"]
         if is_tuned(self.frame):
             trained = self._table(cell_columns(self.layout, model="tuned"), best)
             parts.append(
@@ -271,8 +272,9 @@ class SweepRun:
         return table([column.title for column in columns], rows)
 
 
-def _if_of(known: _OfCell | None, place: Place, objective: str) -> _OfCell | None:
-    return known if known is not None and (known.place, known.objective) == (place, objective) else None
+def _if_of(content: _OfCell | None, place: Place, objective: str) -> _OfCell | None:
+    belongs = content is not None and (content.place, content.objective) == (place, objective)
+    return content if belongs else None
 
 
 def load_sweep(path: str | Path) -> SweepRun:
@@ -285,12 +287,13 @@ def load_sweep(path: str | Path) -> SweepRun:
     return read_sweep(RunFolder(Path(path)))
 
 
-def read_sweep(folder: RunFolder, objective: str | None = None) -> SweepRun:
+def read_sweep(folder: RunFolder, objective: str | None = None, *, unfinished: bool = False) -> SweepRun:
     """Read a run folder as `load_sweep` does.
 
     Args:
         folder: run folder.
         objective: objective of the last pass to read; None for all complete passes.
+        unfinished: True for a running sweep: cells that the first pass has not finished yet are left out.
     """
     if (kind := folder.settings["kind"]) != "sweep":
         raise UserError(
@@ -298,14 +301,14 @@ def read_sweep(folder: RunFolder, objective: str | None = None) -> SweepRun:
             "fine-tuned and evaluated models are compared by python -m training.evaluate --compare"
         )
     manifest = folder.manifest_as(SweepManifest)
-    known, strays = places(folder)
-    if not known:
+    there, strays = places(folder)
+    objective = manifest["settings"].get("objective", "") if objective is None else objective
+    if unfinished and (names := passes(objective)):
+        there = [place for place in there if (folder.path / trained_name(names[0], place)).is_file()]
+    if not there:
         raise UserError(f"'{folder.path}' has no cell yet; run the sweep again: {manifest['command']}")
-    cells = {place: cell for place in known if (cell := read_cell(folder, place)) is not None}
-    norms, trained = (
-        list(manifest["norm_sources"]),
-        read_passes(folder, manifest["settings"].get("objective", "") if objective is None else objective, cells),
-    )
+    cells = {place: cell for place in there if (cell := read_cell(folder, place)) is not None}
+    norms, trained = list(manifest["norm_sources"]), read_passes(folder, objective, cells)
     frame = results(cells, models_of(trained))
     sweep = SweepRun(folder, manifest, frame, cells, trained, norms, read_examples(folder), strays)
     _ = sweep.schema  # raises if contrast or methods cannot be told apart

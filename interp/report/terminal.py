@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -14,9 +13,17 @@ from interp.evidence.verdict import Answer
 from interp.measures import MEASURED, TRAINED, Key, Model
 from interp.measures.schema import SHARE
 from interp.report.choice import best_cell, rule_of
-from interp.report.displays import DROPS
-from interp.report.layout import CONTROLS, Layout
-from interp.report.reading import is_relative, is_settled, no_preference, reading, unconverged, unsettled
+from interp.report.layout import Layout
+from interp.report.reading import (
+    finding,
+    is_relative,
+    is_settled,
+    no_preference,
+    norm_trends,
+    reading,
+    unconverged,
+    unsettled,
+)
 from interp.report.tables import CellColumn, cell_columns, column_of, is_cell, is_tuned, model_of
 
 if TYPE_CHECKING:
@@ -25,16 +32,17 @@ if TYPE_CHECKING:
     from interp.data.contrast import Contrast
 
 GAP = 2  # number of spaces between columns
+MOST_ROWS = 12  # a longer table shows only the best cell of each layer, unless all are asked for
 _TRAINED = (
-    "At each cell a model is trained by {by}. pref [95 % interval], and IIA of the Z trained with it: % on held-out "
-    "pairs.\nchange: of zero-shot accuracy (transfer) and of retrieval against the base, in points. "
+    "At each cell a model is trained by {by}. pref [95 % interval] and IIA of the Z that is trained with it: % on test "
+    "pairs.\nchange: zero-shot accuracy (transfer) and retrieval minus those of the base, in points. "
     "frozen: a search on the base at the same cell, IIA of both directions."
 )
 CALIBRATED = (
     "R²: 1 if a swap of Z moves every score by the gap between the kinds and by nothing within a kind, 0 if it does "
     "nothing."
 )
-_NEUTRAL = "neutral: preference where Z of all texts has one neutral value; 50 % if the preference is in Z."
+_NEUTRAL = "neutral: preference if Z of all texts has one neutral value; 50 % if the preference is in Z."
 
 
 def terminal_table(
@@ -43,11 +51,13 @@ def terminal_table(
     contrast: Contrast,
     norms: Sequence[str],
     answers: Sequence[Answer] = (),
-    by: str = TRAINED["iit-das"],
-    tested: str = "",
+    by: str = "",
+    details: Sequence[str] = (),
     lacking: Sequence[str] = (),
+    *,
+    verbose: bool = False,
 ) -> str:
-    """Return a line for each cell, with a mark on the cell that `val` chooses, and an explanation of all columns.
+    """Return the cells as lines, the verdict on the cell that `val` chooses, and up to three sentences.
 
     A sweep that trains shows the trained model and, next to it, the search on the frozen model.
 
@@ -57,47 +67,78 @@ def terminal_table(
         contrast: the two kinds of text.
         norms: names of the norms.
         answers: verdict on the chosen cell.
-        by: objective of the trained models, in words.
-        tested: sentence on the tests of all correlations of the grid.
+        by: objective of the trained models, in words; empty for a search on the frozen model.
+        details: further sentences for `verbose`.
         lacking: notes on numbers that have no intervals.
+        verbose: True to show all cells, and to explain the columns, the choice and the differences between cells.
     """
     tuned, best = is_tuned(frame), best_cell(frame)
     every = _trained(layout) if tuned else cell_columns(layout)
+    every = [column for column in every if column.head != "seed" or frame["seed"].nunique() > 1]
     nothing = "" if tuned else no_preference(frame, layout, contrast)
-    hidden = {one.name for one in layout if nothing and is_relative(one.key)}
-    columns, left_out = _fit(frame, [one for one in every if one.title not in hidden], best)
-    up, down = (_heading(columns, contrast.arrow(one), contrast.narrow(one)) for one in DIRECTIONS)
+    hidden = {display.name for display in layout if nothing and is_relative(display.key)}
+    rows = frame if verbose or len(frame) <= MOST_ROWS else _best_of_layers(frame)
+    columns, left_out = _fit(rows, [column for column in every if column.title not in hidden], best)
+    lines = _lines(rows, columns, best)
+    if len(rows) < len(frame):
+        lines.append(f"The best cell of each layer by the rule; --verbose and the page have all {len(frame)} cells.")
+    if answers:
+        place = f"layer {int(best['layer'])}, size {int(best['size'])}"
+        lines += [
+            "",
+            *verdict_lines(answers, f"Verdict on {place}, which validation chooses (*); the page has the rules:"),
+        ]
+    sentences = [nothing, finding(frame, layout, contrast, by), norm_trends(frame, layout, norms, MEASURED[:1])]
+    sentences += [f"{lack} (--n-steps)." if (lack := unconverged(frame)) else ""]
+    sentences += [f"{note[:1].upper()}{note[1:]}." for note in lacking]
+    sentences += [f"~ {lack}." if (lack := unsettled(frame)) else ""]
+    lines += ["", *(wrapped(sentence) for sentence in sentences if sentence)]
+    if verbose:
+        more = [*_explained(frame, columns, left_out, layout, contrast, norms, by), *details]
+        lines += ["", *(wrapped(sentence) for sentence in more if sentence)]
+    return "\n".join(lines)
+
+
+def _explained(
+    frame: pd.DataFrame,
+    columns: Sequence[CellColumn],
+    left_out: Sequence[str],
+    layout: Layout,
+    contrast: Contrast,
+    norms: Sequence[str],
+    by: str,
+) -> list[str]:
+    """Return explanations of the columns, the rule of the choice, and differences between cells."""
+    tuned, best = is_tuned(frame), best_cell(frame)
+    nothing = not tuned and bool(no_preference(frame, layout, contrast))
+    up, down = (_heading(columns, contrast.arrow(way), contrast.narrow(way)) for way in DIRECTIONS)
     counts = ", ".join(_counted(best, norm, model_of(frame)) for norm in norms)
-    ends = ", [95 % interval]" if any(one.above in norms and one.text is not one.plain for one in columns) else ""
-    said = [
-        *(f"{note[:1].upper()}{note[1:]}." for note in lacking),
-        nothing,
-        _TRAINED.format(by=by)
+    with_ends = any(column.above in norms and column.text is not column.plain for column in columns)
+    ends = ", [95 % interval]" if with_ends else ""
+    return [
+        _TRAINED.format(by=by or TRAINED["iit-das"])
         if tuned
-        else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on held-out pairs.",
+        else "Z is searched on the frozen model at each cell. IIA, controls, pref in % on test pairs.",
         f"{up}: {contrast.swap('up')}, {down}: the reverse. "
-        "shift: by how much the intervention moves the score (a cosine) on average"
+        "shift: mean change of the score (a cosine) by a swap"
         + (", also as a multiple of the gap." if Key("ratio", direction="up") in layout and not nothing else "."),
         " ".join([CALIBRATED] * (not nothing) + [_NEUTRAL]) if Key("neutral_preference") in layout else "",
         f"Under a norm: its correlation with word attributions by route{ends}; {counts}." if norms else "",
-        f"Not shown for want of room: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
-        f"* chosen on val: layer {int(best['layer'])}, size {int(best['size'])}, seed {int(best['seed'])}: "
-        f"{_result(best, layout, tuned)}. The rule: {rule_of(frame).said}.",
+        f"Columns that do not fit: {'; '.join(left_out)}. The page and results.csv have all." if left_out else "",
+        rule_of(frame).words,
         " ".join(reading(frame, layout, norms)),
-        tested,
-        f"{lack} (--n-steps)." if (lack := unconverged(frame)) else "",
-        f"~ {lack}{'' if tuned else ' (--max-steps)'}." if (lack := unsettled(frame)) else "",
     ]
-    lines = [*_lines(frame, columns, best), "", wrapped("\n".join(line for line in said if line))]
-    return "\n".join(lines + (["", *verdict_lines(answers)] if answers else []))
 
 
-def verdict_lines(
-    answers: Sequence[Answer], heading: str = "Verdict on the chosen cell (the page has the rules):"
-) -> list[str]:
+def _best_of_layers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of each layer that the rule of the choice takes among the cells of the layer."""
+    return frame.loc[[best_cell(cells).name for _, cells in frame.groupby("layer")]]
+
+
+def verdict_lines(answers: Sequence[Answer], heading: str) -> list[str]:
     """Return a line for each answer, below a heading."""
-    width, most = max(len(one.name) for one in answers), len("cannot tell")
-    lines = [f"  {one.name:{width}}  {one.answer:{most}}  {one.because}" for one in answers]
+    width, most = max(len(answer.name) for answer in answers), len("cannot tell")
+    lines = [f"  {answer.name:{width}}  {answer.answer:{most}}  {answer.number}" for answer in answers]
     return [heading, *(cut(line, WIDTH) for line in lines)]
 
 
@@ -124,19 +165,6 @@ def _heading(columns: Sequence[CellColumn], wide: str, narrow: str) -> str:
     return wide if any(column.head == wide for column in columns) else narrow
 
 
-def _result(best: pd.Series, layout: Layout, tuned: bool) -> str:
-    """Return the result of the chosen cell on test pairs."""
-    found = layout[Key("preference", model="tuned") if tuned else Key("iia")]
-    value, *ends = (SHARE.text(best[column]) for column in found.columns)
-    interval = "" if math.isnan(best[found.columns[1]]) else f" [{' '.join(ends)}]"
-    shown = f"{'preference' if tuned else 'IIA'} {value} %{interval}"
-    if tuned:
-        lost = [layout[key] for key in DROPS]
-        return "; ".join([shown, *(f"{one.heading} {one.text(best)} points" for one in lost)])
-    controls = (one for one in layout.at("table", model="") if one.family == CONTROLS)
-    return "; ".join([shown, *(f"{one.name} {one.text(best, ends=False)} %" for one in controls)])
-
-
 def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> tuple[list[CellColumn], list[str]]:
     """Return the columns that fit, and the titles of those that do not.
 
@@ -144,18 +172,20 @@ def _fit(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) ->
     Preference keeps its interval, since it has no neighbour to share a heading with.
     """
 
-    def fits(some: Sequence[CellColumn]) -> bool:
-        return max(map(len, _lines(frame, some, best))) <= WIDTH
+    def fits(variant: Sequence[CellColumn]) -> bool:
+        return max(map(len, _lines(frame, variant, best))) <= WIDTH
 
-    short = [replace(one, head=one.narrow or one.head) for one in columns]
-    plain, both = ([replace(one, text=one.plain) if one.above else one for one in some] for some in (columns, short))
-    some = next((some for some in (columns, short, plain, both) if fits(some)), both)
-    some = list(some)
+    short = [replace(column, head=column.narrow or column.head) for column in columns]
+    plain, both = (
+        [replace(column, text=column.plain) if column.above else column for column in variant]
+        for variant in (columns, short)
+    )
+    fitted = list(next((variant for variant in (columns, short, plain, both) if fits(variant)), both))
     left_out: list[str] = []
-    while not fits(some) and (most := max(one.spare for one in some)) > 0:
-        last = max(i for i, one in enumerate(some) if one.spare == most)
-        left_out.append(some.pop(last).title)
-    return some, left_out[::-1]
+    while not fits(fitted) and (most := max(column.spare for column in fitted)) > 0:
+        last = max(i for i, column in enumerate(fitted) if column.spare == most)
+        left_out.append(fitted.pop(last).title)
+    return fitted, left_out[::-1]
 
 
 def _lines(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) -> list[str]:
@@ -163,12 +193,22 @@ def _lines(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Series) 
     for _, row in frame.iterrows():
         mark = "*" * is_cell(row, best) + "~" * (not is_settled(row, model))
         rows.append([mark, *(column.text(row) for column in columns)])
+    for group in _groups(columns):
+        widths = [max(len(row[1 + place]) for row in rows) for place in group]
+        missing = len(columns[group[0]].above) - sum(widths) - GAP * (len(group) - 1)
+        if missing > 0:  # a common heading is never cut: the first column becomes as wide as it needs
+            rows[0][1 + group[0]] = rows[0][1 + group[0]].rjust(widths[0] + missing)
     marks, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [_above(columns, widths, marks), *aligned(rows, left=1)]
 
 
+def _groups(columns: Sequence[CellColumn]) -> list[list[int]]:
+    """Return the positions of the columns of each common heading; a column without one is a group by itself."""
+    return [list(group) for _, group in groupby(range(len(columns)), key=lambda place: columns[place].above or place)]
+
+
 def _above(columns: Sequence[CellColumn], widths: Sequence[int], place: int) -> str:
-    """Return the headings that neighbours share, once over all of them, cut to their width.
+    """Return the headings that neighbours share, each once and centred over its columns.
 
     Args:
         columns: columns of the table.
@@ -176,9 +216,8 @@ def _above(columns: Sequence[CellColumn], widths: Sequence[int], place: int) -> 
         place: width of the column of marks, which comes first.
     """
     line = ""
-    for above, group in groupby(zip(columns, widths, strict=True), key=lambda pair: pair[0].above):
-        own = [width for _, width in group]
-        whole = sum(own) + GAP * (len(own) - 1)
-        line = line.ljust(place + GAP) + cut(above, whole).center(whole).rstrip() if above else line
+    for group in _groups(columns):
+        above, whole = columns[group[0]].above, sum(widths[i] for i in group) + GAP * (len(group) - 1)
+        line = line.ljust(place + GAP) + above.center(whole).rstrip() if above else line
         place += GAP + whole
     return line

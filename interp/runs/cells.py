@@ -15,7 +15,7 @@ from interp.runs.folder import CELLS, RunFolder
 from interp.runs.place import Place
 
 TRAINED = "trained"  # folder of the measures of trained models, by objective
-MEND = "remove the file and run the sweep that made it again"
+REMEDY = "remove the file and run the sweep that made it again"
 
 
 class _CellPlace(TypedDict):
@@ -151,9 +151,9 @@ def read_cell(folder: RunFolder, place: Place) -> Cell | None:
     Raises:
         StoreError: the file is damaged, was changed, or holds another cell.
     """
-    found = folder.read(place.name, Cell, MEND)
+    found = folder.read(place.name, Cell, REMEDY)
     if found is not None and (there := Place.of(found["cell"])) != place:
-        raise StoreError(f"'{folder.cell_path(place.name)}' holds the cell {there.name}; {MEND}")
+        raise StoreError(f"'{folder.cell_path(place.name)}' holds the cell {there.name}; {REMEDY}")
     return found
 
 
@@ -169,9 +169,9 @@ def read_trained(folder: RunFolder, objective: str, place: Place) -> TrainedMode
         StoreError: the file is damaged, was changed, or holds another cell.
     """
     name = trained_name(objective, place)
-    found = folder.read_file(name, TrainedModel, MEND)
+    found = folder.read_file(name, TrainedModel, REMEDY)
     if found is not None and (there := Place.of(found["cell"])) != place:
-        raise StoreError(f"'{folder.path / name}' holds the cell {there.name}; {MEND}")
+        raise StoreError(f"'{folder.path / name}' holds the cell {there.name}; {REMEDY}")
     return found
 
 

@@ -12,7 +12,7 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
 
-MEND = "remove the file, and run the sweep that made it again"
+REMEDY = "remove the file, and run the sweep that made it again"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def read_chosen(folder: RunFolder, objective: str = "") -> ChosenControls | None
     Raises:
         StoreError: the file holds something else.
     """
-    found = folder.read_file(chosen_file(objective), _ChosenFile, MEND)
+    found = folder.read_file(chosen_file(objective), _ChosenFile, REMEDY)
     if found is None:
         return None
     arbitrary, untrained, known = Estimate(**found["arbitrary"]), Estimate(**found["untrained"]), found["edit"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FILE = "directions.json"
 PICTURES = "directions"  # folder of their pictures
 LEAST_TEXTS, LEAST_ARTICLES = 5, 3  # that must hold a word for it to be listed
-MEND = "remove the file, and run the sweep that made it again"
+REMEDY = "remove the file, and run the sweep that made it again"
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,10 @@ def read_directions(folder: RunFolder) -> Directions | None:
     Raises:
         StoreError: the file holds something else.
     """
-    found = folder.read_file(FILE, _DirectionsFile, MEND)
+    found = folder.read_file(FILE, _DirectionsFile, REMEDY)
     if found is None:
         return None
     shown = {one.id: one for one in found["pairs"]}
     if lost := set(pairs_at_ends(found["directions"])) - set(shown):
-        raise StoreError(f"'{folder.path / FILE}' keeps nothing of the pair {sorted(lost)[0]!r} that it shows; {MEND}")
+        raise StoreError(f"'{folder.path / FILE}' lacks the pair {sorted(lost)[0]!r} that it shows; {REMEDY}")
     return Directions(found["cell"], found["objective"], found["directions"], shown)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 CELLS = "cells"
 PATIENCE = 60.0  # seconds that a part waits for others to finish with the manifest
-MEND = "mend the file, or run the command again in another folder"
+REMEDY = "mend the file, or run the command again in another folder"
 _MEND_CELL = "run the command that made it again"
 
 
@@ -84,8 +84,8 @@ class RunFolder:
         data = read_bytes(self.manifest_path)
         if data is None:
             raise StoreError(f"'{self.path}' is not a run folder: it has no {MANIFEST}")
-        check_version(self.path, parse(data, _Basic, self.manifest_path, MEND)["settings"])
-        return parse(data, kind, self.manifest_path, MEND)
+        check_version(self.path, parse(data, _Basic, self.manifest_path, REMEDY)["settings"])
+        return parse(data, kind, self.manifest_path, REMEDY)
 
     @cached_property
     def settings(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from interp.runs.ownership import is_own
 from interp.runs.versions import VersionedSettings, check_version
 
 Config = TypeVar("Config")
-MEND = "bring back the file that the run left, or type the options themselves"
+REMEDY = "bring back the file that the run left, or type the options themselves"
 
 
 class _Manifest(TypedDict):
@@ -85,7 +85,7 @@ class Replay(Generic[Config]):
             if is_default(value, usual[name]):
                 continue
             if value is None or value is False or "\0" in str(value):
-                raise UserError(f"{quoted(run)} says {flag(name)} {quoted(value)}, which cannot be typed; {MEND}")
+                raise UserError(f"{quoted(run)} says {flag(name)} {quoted(value)}, which cannot be typed; {REMEDY}")
             words.append(flag(name) if value is True else f"{flag(name)}={value}")
         return words
 
@@ -104,7 +104,7 @@ class Replay(Generic[Config]):
         data = read_bytes(path)
         if data is None:
             raise StoreError(f"no file {quoted(run)}; --config takes a run folder, or the {MANIFEST} in it")
-        made: _Manifest = parse(data, _Manifest, path, MEND)
+        made: _Manifest = parse(data, _Manifest, path, REMEDY)
         if (kind := made["settings"]["kind"]) != self.kind:
             raise UserError(
                 f"{quoted(run)} is a run of the kind {quoted(kind)}, and this command runs those of the kind "
@@ -113,9 +113,9 @@ class Replay(Generic[Config]):
         check_version(Path(run), made["settings"])
         given = set(made["arguments"])
         if unknown := sorted(given - set(_defaults(config))):
-            raise UserError(f"{quoted(run)} has the argument {quoted(unknown[0])}, which is no option; {MEND}")
+            raise UserError(f"{quoted(run)} has the argument {quoted(unknown[0])}, which is no option; {REMEDY}")
         record: Any = create_model("Record", arguments=(config, ...))
-        return parse(data, record, path, MEND).arguments, given
+        return parse(data, record, path, REMEDY).arguments, given
 
 
 def _defaults(config: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from interp.runs.files import MANIFEST, StoreError, check_file, read_bytes
 from interp.runs.versions import VersionedSettings, check_version
 
 KIND = "finetune"
-MEND = "bring the file back, or fine-tune again in another folder"
+REMEDY = "bring the file back, or fine-tune again in another folder"
 
 
 class WeightsChanged(StoreError):
@@ -45,7 +45,7 @@ def is_run(folder: Path) -> bool:
         data = read_bytes(folder / MANIFEST)
         if data is None:
             return False
-        return parse(data, _AnyManifest, folder / MANIFEST, MEND).get("settings", {}).get("kind") == KIND
+        return parse(data, _AnyManifest, folder / MANIFEST, REMEDY).get("settings", {}).get("kind") == KIND
     except StoreError:
         if data is not None and f'"kind": "{KIND}"'.encode() in data:
             raise
@@ -67,14 +67,14 @@ def check_run_weights(folder: Path) -> None:
     data = read_bytes(folder / MANIFEST)
     if data is None:
         return
-    known: _Manifest = parse(data, _Manifest, folder / MANIFEST, MEND)
+    known: _Manifest = parse(data, _Manifest, folder / MANIFEST, REMEDY)
     check_version(folder, known["settings"])
     for name, checksum in known.get("weights", {}).items():
         path = folder / Path(name).name
         if not path.exists():
-            raise WeightsChanged(f"'{path}' is missing, which the run left; {MEND}")
+            raise WeightsChanged(f"'{path}' is missing, which the run left; {REMEDY}")
         if _checksum(path) != checksum:
-            raise WeightsChanged(f"'{path}' was changed since the run left it: its checksum does not fit; {MEND}")
+            raise WeightsChanged(f"'{path}' was changed since the run left it: its checksum does not fit; {REMEDY}")
 
 
 def _checksum(path: Path) -> str:

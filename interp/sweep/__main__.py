@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from interp import cli
 from interp.cli import wrapped
+from interp.cli.text import duration
 from interp.clip.names import check_named
 from interp.data.options import check_world
 from interp.data.pairs import SPLITS
@@ -36,33 +37,31 @@ if TYPE_CHECKING:
     from interp.sweep.work import Work
 
 PROG = "python -m interp.sweep"
-_TWO_PASSES = "the first pass leaves a whole result, table and page; the second adds to it, and Ctrl-C leaves it out"
-_UNTIL_HERE = "this is a whole result; the next pass adds to it, and Ctrl-C leaves it as it is"
 DESCRIPTION = """\
 Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
 
-At every layer and subspace size the sweep trains a model, and reports on held-out pairs
+The sweep trains a model at every layer and subspace size. On test pairs it reports
   * preference accuracy: how often the description scores higher than the caption;
-  * IIA, the interchange intervention accuracy of the alignment that was trained, in both directions. A caption that is
-    given Z from a description must score higher (c>d, the test); a description that is given Z from a caption must
-    score lower (d>c, easy);
-  * what the model has lost against the base in zero-shot transfer and retrieval;
-  * the correlation of word attributions with word norms: through Z, around it, and in full.
-It does so in two passes: first an edit of the stream at each cell, in seconds, together with a search for Z on the
-frozen base (DAS); then fine-tuning by IIT-DAS (LoRA; --objective iit-das-calibrated: by calibrated IIT-DAS). Each pass
-leaves a whole result. --objective edit makes the first pass alone, --objective das the search on the frozen base alone.
-IIA is no evidence by itself: a direction in closed form, the lever, has a high one in any model. So each cell also
-says whether there is a preference at all, whether a swap moves scores by the gap between the kinds (R²), whether the
-preference is gone when all texts have one neutral Z, whether other images' scores move too, and what other subspaces
-do (principal components, difference in means, gradient, lever, 20 random ones). The chosen cell is searched again
-with other seeds, for an arbitrary label and with random weights, and a verdict is given by rules. --controls none
-leaves all this out.
-A cell is chosen on validation pairs: of those whose preference there is within one standard error of the highest, the
-one whose model lost least of the base's retrieval; of a search alone, of those whose IIA is within one standard error
-of the highest, the one of the smallest size.
-On other data than toy the settings are those of training.finetune --preset paper, which is long: see --tune-steps.
+  * IIA, the interchange intervention accuracy of the subspace Z, in both directions. A caption that gets Z from a
+    description must score higher (c>d, the test). A description that gets Z from a caption must score lower (d>c);
+  * the change of zero-shot accuracy and retrieval against the base;
+  * the correlation of word attributions with word norms: through Z, around Z, and in full.
+There are two passes. The first edits the stream at each cell in seconds, and searches Z on the frozen base (DAS). The
+second fine-tunes by IIT-DAS with LoRA, or by calibrated IIT-DAS with --objective iit-das-calibrated. Each pass leaves
+a whole result. --objective edit makes the first pass alone, and --objective das the search on the frozen base alone.
+A high IIA alone is no evidence: a direction in closed form, the lever, has a high IIA in any model. So each cell also
+reports whether there is a preference, whether a swap moves scores by the gap between the kinds (R²), whether the
+preference is gone if all texts have one neutral Z, whether scores of other images move too, and what other subspaces
+do (principal components, difference in means, gradient, lever, 20 random subspaces). The chosen cell is searched
+again with other seeds, for an arbitrary label and with random weights. A verdict follows from fixed rules. --controls
+none leaves out all of this.
+The cell is chosen on validation pairs. Among the cells whose preference is within one standard error of the highest,
+the rule takes the cell whose model lost least retrieval. In a search on the frozen base, it takes the smallest size
+among the cells whose IIA is within one standard error of the highest.
+For data other than toy, the settings are those of training.finetune --preset paper, which takes long: see
+--tune-steps.
 Of more than 4,000 pairs so many are drawn at random, unless --limit names another number.
-Cells are kept one file each; the same command goes on where an earlier one was stopped."""
+Each cell is one file. The same command continues where an earlier command stopped."""
 EPILOG = """\
 examples:
   python -m interp.sweep --layers 6-12
@@ -77,7 +76,7 @@ examples:
   python -m interp.sweep --layers 10 --model MODEL --data concadia:sample --split val --objective das
       one split alone, divided by article into train, val and test
   python -m interp.sweep --layers 10 --model MODEL --data csv:pairs.csv --kinds alt,caption --objective das
-      two other kinds of text, from a CSV file beside its images
+      two other kinds of text, from a CSV file next to its images
   python -m interp.sweep --layers 6-12 --seeds 0-4 --shard 3/20 --out SHARED      in each of twenty jobs, and then
   python -m interp.sweep --layers 6-12 --seeds 0-4 --merge --out SHARED
       in parts, by jobs that see one folder; docs/how-to/cluster.md has a Slurm script
@@ -85,7 +84,7 @@ examples:
       other norms: by name, the Glasgow file as published, whose familiarity and age of acquisition are held constant in
       one more correlation, or any CSV with the columns word and value
   python -m interp.sweep --config runs/demo/manifest.json --out runs/again
-      the same sweep again, with the same numbers; options that are given beside it win
+      the same sweep again, with the same numbers; other options on the command line override it
   python -m interp.sweep --config runs/demo --seeds 1 --out runs/seed1
 
 files in the run folder:
@@ -134,7 +133,7 @@ def sweep(config: SweepConfig) -> int:
     from interp.sweep.computation import Pass, check_merged, compute_missing, do_part, look_at_chosen
     from interp.sweep.finished_cells import check_others, searched_otherwise
     from interp.sweep.objectives import find_objective
-    from interp.sweep.outputs import finish
+    from interp.sweep.outputs import LivePage, print_result, write_outputs
     from interp.sweep.work import TrainedCells, Work
 
     check_device(config.device)
@@ -155,12 +154,13 @@ def sweep(config: SweepConfig) -> int:
     plan = [Pass(name, searched=number > 0) for number, name in enumerate(passes(config.objective) or (None,))]
     left = {place.layer for each in plan for place in each.missing(folder, places)[0]}
     features = features.tokenized(clip) if left else features
-    attributed, said = attributed_pairs(clip, features.split("test"), norms, config.attributed)
-    notes = [*clip.notes, *pairs.notes, *features.notes, *said, *without_intervals(features.pairs, "test")]
+    attributed, draws = attributed_pairs(clip, features.split("test"), norms, config.attributed)
+    notes = [*clip.notes, *pairs.notes, *features.notes, *draws, *without_intervals(features.pairs, "test")]
     notes += without_intervals(features.pairs, "train", of="R² and shift over gap")
     print("".join(f"note: {note}\n" for note in notes), end="")
 
     trainings: dict[str, TrainedCells] = {}
+    live = LivePage(folder)
 
     def prepared(each: Pass, needed: list[Place]) -> Work:
         if objective is not None and not trainings:
@@ -190,6 +190,7 @@ def sweep(config: SweepConfig) -> int:
             keep_examples(folder, features.data, features.split("test").take(attributed[:EXAMPLES]).pairs)
         last = len(plan) - 1
         for number, each in enumerate(plan):
+            began = time.perf_counter()
             missing, faults = each.missing(folder, places)
             print("".join(f"note: {fault}; it is computed again\n" for fault in faults), end="")
             begin = partial(prepared, each)
@@ -199,28 +200,30 @@ def sweep(config: SweepConfig) -> int:
             if config.merge:
                 check_merged(folder, missing, clip, features)
             counted = f"{plural(len(places), 'cell')}, {len(places) - len(missing)} done before"
-            print(f"{_of_pass(number, plan)}{counted}; results go to {folder.path}")
-            if number < last:
-                print(_TWO_PASSES)
+            print(f"{_of_pass(number, plan)}{counted}; results go to {folder.path}", flush=True)
             work = None
             if missing:
-                print(_plan(config, clip, features, len(attributed), objective, each), end="\n\n", flush=True)
-                _, work = compute_missing(config, folder, clip, missing, begin)
+                if config.verbose:
+                    print(_plan(config, clip, features, len(attributed), objective, each), flush=True)
+                on_cells = live.look if number == 0 else lambda _: live.look(0)  # later passes leave the page as it is
+                _, work = compute_missing(config, folder, clip, missing, begin, on_cells)
             if number == 0:
-                print("".join(f"note: {one}\n" for one in searched_otherwise(folder, places, sizes)), end="")
+                print("".join(f"note: {note}\n" for note in searched_otherwise(folder, places, sizes)), end="")
             shown = bool(missing) or number == last  # else the next pass writes the page
             look_at_chosen(folder, clip, config, begin, work, objective=each.objective or "", directions=shown)
             if not shown:
                 continue
             if missing:
-                seconds = time.perf_counter() - started
-                update_manifest(folder, finished=now(), seconds=round(seconds, 1), cells_computed=len(missing))
+                seconds = round(time.perf_counter() - started, 1)
+                update_manifest(folder, finished=now(), seconds=seconds, cells_computed=len(missing))
             keep_ratings(folder, norms)
-            finish(folder)
+            result = write_outputs(folder)
             if missing:
-                print(f"{plural(len(missing), 'cell')} in {seconds / 60:.1f} minutes")
-            if number < last:
-                print(_UNTIL_HERE, end="\n\n", flush=True)
+                passed = time.perf_counter() - began
+                rest = "; the page has its result, and Ctrl-C keeps it" if number < last else ""
+                print(f"{_of_pass(number, plan)}{plural(len(missing), 'cell')} in {duration(passed)}{rest}", flush=True)
+            if number == last:
+                print_result(result, verbose=config.verbose)
     return 0
 
 
@@ -267,10 +270,10 @@ def _plan(
     from interp.subspaces.methods import find_methods
 
     first, *others = (method.name.key for method in find_methods(config.compared))
-    beside = f" beside {', '.join(others)}" if others else ""
+    compared = f" next to {', '.join(others)}" if others else ""
     search = (
-        f"look for Z on the frozen model ({first}, at most {config.max_steps} steps){beside}, attribute both texts of "
-        f"{attributed} pairs"
+        f"look for Z on the frozen model ({first}, at most {config.max_steps} steps){compared}, attribute both texts "
+        f"of {attributed} pairs"
     )
     more = f"; and then {trained}" if trained else ""
     counts = ", ".join(f"{len(features.rows(name))} {name}" for name in SPLITS)
@@ -281,7 +284,7 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Mod
     """Return all settings that the numbers depend on, except the data, which are known after all images are read."""
     from interp.subspaces.methods import find_methods
 
-    own = cli.settings_of(config) | {
+    settings = cli.settings_of(config) | {
         "kind": "sweep",
         "version": VERSIONS["sweep"],
         "model": clip.fingerprint,
@@ -289,8 +292,10 @@ def _settings(config: SweepConfig, clip: Clip, norms: list[Norm], objective: Mod
         "norms": {norm.name: norm.fingerprint for norm in norms},
     }
     if objective is not None:
-        return own | objective.settings(config)
-    return {name: value for name, value in own.items() if name not in ("objective", "tune_steps")}  # nothing is trained
+        return settings | objective.settings(config)
+    return {
+        name: value for name, value in settings.items() if name not in ("objective", "tune_steps")
+    }  # nothing is trained
 
 
 def _open(
@@ -298,11 +303,11 @@ def _open(
 ) -> AbstractContextManager[RunFolder]:
     from interp.runs.folder import open_run
 
-    own = {"data": pairs.fingerprint, "pairs": len(pairs), "contrast": list(pairs.contrast.kinds)}
+    facts_of_pairs = {"data": pairs.fingerprint, "pairs": len(pairs), "contrast": list(pairs.contrast.kinds)}
     whole, part = config.whole, config.part
     return open_run(
         config.folder,
-        settings | own,
+        settings | facts_of_pairs,
         part=None if part is None else part.name,
         arguments=dataclasses.asdict(whole),
         command=cli.command_line(PROG, whole),

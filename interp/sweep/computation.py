@@ -27,6 +27,7 @@ from interp.sweep.config import SweepConfig
 from interp.sweep.executors import find_executor
 from interp.sweep.executors.local import one_thread
 from interp.sweep.finished_cells import unfinished, untrained
+from interp.sweep.progress import OnCells
 from interp.sweep.sharing import Shard
 from interp.sweep.work import Work
 
@@ -173,6 +174,7 @@ def compute_missing(
     clip: Clip,
     missing: Sequence[Place],
     prepared: Callable[[list[Place]], Work],
+    on_cells: OnCells = lambda _: "",
 ) -> tuple[list[Place], Work | None]:
     """Run the texts once, then compute the missing cells, except those that another job is computing.
 
@@ -189,7 +191,7 @@ def compute_missing(
         if not mine:
             return mine, None
         work = prepared(mine)
-        executor.run(work, clip, partial(_clean, work, clip), mine, partial(_more, work, folder))
+        executor.run(work, clip, partial(_clean, work, clip), mine, partial(_more, work, folder), on_cells)
     each = Pass(None if work.trained is None else work.trained.objective, work.searched)
     if absent := [place.name for place in each.missing(folder, mine)[0]]:
         raise UserError(

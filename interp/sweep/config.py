@@ -95,6 +95,9 @@ class SweepConfig(
         metavar="3/20",
         role=WORK,
     )
+    verbose: bool = option(
+        False, "print all cells, and explain the columns, the choice of a cell and what cells differ in", role=WORK
+    )
     merge: bool = option(False, "make tables and page of what such jobs have done; compute no cell", role=WORK)
     attributed: int = option(
         32,

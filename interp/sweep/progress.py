@@ -1,77 +1,38 @@
-"""Progress of the cells of a sweep: a bar, and a single forecast of the remaining time after the first cells."""
+"""Progress of the cells of a sweep: a bar with the cell at hand, the time left and the page."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from interp.cli.progress import Bar
-from interp.cli.text import duration
 from interp.clip.edits.edit import ABOUT
 from interp.runs.cells import trained_name
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 
-SHORT = 20.0  # seconds; a shorter remaining time is not printed
-
-
-@dataclass
-class Forecast:
-    """Forecast of the remaining time, printed once.
-
-    Attributes:
-        total: number of cells to compute.
-        at_once: number of cells that are computed at the same time; before that many are done, no forecast is possible.
-        now: function that returns the time in seconds.
-        say: function that prints a line.
-        started: time of the start.
-        said: True once the forecast was made.
-    """
-
-    total: int
-    at_once: int
-    now: Callable[[], float] = time.monotonic
-    say: Callable[[str], object] = tqdm.write
-    started: float = field(init=False)
-    said: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        self.started = self.now()
-
-    def look(self, done: int) -> None:
-        """Print the forecast once, as soon as `at_once` cells are finished and some are missing."""
-        if self.said or done < self.at_once or done >= self.total:
-            return
-        self.said = True
-        passed = self.now() - self.started
-        left = passed / done * (self.total - done)
-        if left >= SHORT:
-            self.say(f"{done} of {self.total} cells took {duration(passed)}; the rest takes about {duration(left)}")
+OnCells = Callable[[int], str]
 
 
 class CellsProgress:
-    """Bar over cells as their files appear, and a `Forecast`; used in a with statement.
+    """Bar over cells as their files appear; used in a with statement.
 
     Args:
         folder: run folder.
         keys: cells to compute.
-        at_once: see `Forecast`.
+        on_cells: function that is called with the number of finished cells, and returns text for the end of the bar.
         searches: True to count each rotation as much as a cell: rotations are searched with the cells, not before them.
         objective: objective whose trained models are counted instead of cells.
     """
 
     def __init__(
-        self, folder: Path, keys: Sequence[Place], *, at_once: int, searches: bool, objective: str | None = None
+        self, folder: Path, keys: Sequence[Place], on_cells: OnCells, *, searches: bool, objective: str | None = None
     ) -> None:
-        self.folder, self.keys, self.searches, self.objective = folder, keys, searches, objective
-        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        self.folder, self.keys, self.on_cells = folder, keys, on_cells
+        self.searches, self.objective = searches, objective
+        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
         total = len(keys) * (2 if searches else 1)
         self.bar = Bar(total=total, desc=objective or "cells", unit="cell", bar_format=form, leave=True)
-        self.forecast = Forecast(len(keys), at_once)
 
     def __enter__(self) -> CellsProgress:
         return self
@@ -80,12 +41,15 @@ class CellsProgress:
         self.bar.close()
 
     def look(self) -> None:
-        """Count the files that exist, and update bar and forecast."""
+        """Count the files that exist, and update the bar."""
         run = RunFolder(self.folder)
-        done = sum(self._file(run, key).is_file() for key in self.keys)
-        found = rotations_found(self.folder, self.keys) if self.searches else 0
-        self.bar.update(done + found - self.bar.n)
-        self.forecast.look(done)
+        missing = [key for key in self.keys if not self._file(run, key).is_file()]
+        done = len(self.keys) - len(missing)
+        rotations = rotations_found(self.folder, self.keys) if self.searches else 0
+        at_hand = f", layer {missing[0].layer}, size {missing[0].size}" if missing else ""
+        self.bar.set_description(f"{self.objective or 'cells'}{at_hand}", refresh=False)
+        self.bar.set_postfix_str(self.on_cells(done), refresh=False)
+        self.bar.update(done + rotations - self.bar.n)
 
     def _file(self, run: RunFolder, key: Place) -> Path:
         return run.cell_path(key.name) if self.objective is None else run.path / trained_name(self.objective, key)

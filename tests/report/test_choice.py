@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interp.report import write_report
 from interp.report.choice import FROZEN, TUNED, Rule, as_good, best_cell, rule_of
 from interp.report.sweep_run import load_sweep
 from interp.report.terminal import terminal_table
@@ -91,11 +92,12 @@ def test_where_every_share_is_1_what_was_lost_decides():
 def test_table_page_and_notebook_say_the_rule_and_star_the_same_cell(tuned: bool, tmp_path: Path):
     run = load_sweep(write_sweep(tmp_path / "sweep", tuned=tuned))
     rule = TUNED if tuned else FROZEN
-    text = terminal_table(run.frame, run.layout, run.contrast, run.norms)
-    assert rule.said in " ".join(text.split())
-    assert rule.said in unescape(run._repr_html_())
-    (starred,) = [line.split() for line in text.splitlines() if line.startswith("* ") and "chosen" not in line]
+    table = terminal_table(run.frame, run.layout, run.contrast, run.norms, run.verdict, run.trained_by, verbose=True)
+    assert rule.words in " ".join(table.split())
+    assert rule.words in unescape(run._repr_html_())
+    assert rule.words in unescape(write_report(run, tmp_path / "page.html").read_text())
+    (starred,) = [line.split() for line in table.splitlines() if line.startswith("* ")]
     best = Place.of(chosen(run.frame.to_dict("records"), rule))
     assert Place.of(run.best) == best
-    assert [int(word) for word in starred[1:5]] == [best.layer, best.block, best.size, best.seed]
-    assert f"* chosen on val: layer {best.layer}, size {best.size}, seed {best.seed}: " in text
+    assert [int(word) for word in starred[1:4]] == [best.layer, best.block, best.size]
+    assert f"At layer {best.layer}, size {best.size}, " in " ".join(table.split())

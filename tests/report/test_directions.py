@@ -27,7 +27,7 @@ def section(folder: Path) -> Any:
     document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(
         page(load_sweep(folder))
     )
-    (found,) = (one for one in document.iter("section") if one.get("aria-labelledby") == "directions")
+    (found,) = (one for one in document.iter("details") if one.get("id") == "directions")
     return found
 
 

@@ -13,11 +13,11 @@ import pytest
 from scipy import stats as scipy_stats
 
 from interp.measures import MEASURED, Model
-from interp.report.norm_tests import FILE, MODELS, norm_tests, said
+from interp.report.norm_tests import FILE, MODELS, norm_tests, sentence
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.runs.place import Place
 from interp.runs.ratings import RATINGS
-from interp.sweep.outputs import finish
+from interp.sweep.outputs import print_result, write_outputs
 from tests.oracles.word_types import step_down_by_signs
 from tests.report.hostile import fill
 from tests.report.test_hostile import MARKUP
@@ -111,7 +111,7 @@ def test_what_is_not_defined_has_no_test_and_does_not_count():
     assert (kept.p == kept.p_whole).all()
     assert (kept.p_max <= kept.p_max_whole).all()
     assert norm_tests(cells, articles, {}).empty
-    assert said(norm_tests(cells, articles, {})) == ""
+    assert sentence(norm_tests(cells, articles, {})) == ""
 
 
 def test_words_without_an_article_have_no_test():
@@ -131,12 +131,12 @@ def test_the_sentence_counts_what_holds_through_z():
     ]
     tests = pd.DataFrame(rows)
     tests.loc[tests.layer == 3, "p_max"] = np.nan
-    assert said(tests) == (
+    assert sentence(tests) == (
         "Over the whole grid (3 cells x 2 norms x 3 routes; p < 0.05, adjusted): of 6 correlations through Z, 4 are "
         "significant in the trained models; 0 are significant in the frozen model."
     )
     one = tests[(tests.model == "trained") & (tests.layer == 1) & (tests.norm == NORMS[0])]
-    assert said(one) == (
+    assert sentence(one) == (
         "Over the whole grid (1 cell x 1 norm x 3 routes; p < 0.05, adjusted): of 1 correlation through Z, 1 are "
         "significant in the trained models."
     )
@@ -162,7 +162,7 @@ def test_the_file_holds_the_grid_and_no_word(sweep: SweepRun, capsys: pytest.Cap
             cell["words"][route] = {hostile.get(word, word): one for word, one in cell["words"][route].items()}
         cell["articles"] = {hostile.get(word, word): some for word, some in cell["articles"].items()}
         sweep.folder.write(name, cell)
-    finish(sweep.folder)
+    print_result(write_outputs(sweep.folder), verbose=True)
     rows = list(csv.reader((sweep.folder.path / FILE).read_text().splitlines()))
     assert len(rows) == 1 + 2 * len(NORMS) * len(MEASURED)
     assert rows[0] == ["layer", "size", "seed", "model", "norm", "route", "n", "r", "p", "p_max"]
@@ -170,6 +170,6 @@ def test_the_file_holds_the_grid_and_no_word(sweep: SweepRun, capsys: pytest.Cap
     assert all(float(cell) >= -1 for row in rows[1:] for cell in (*row[:3], *row[6:]))
     assert {row[6] for row in rows[1:]} == {str(len(WORDS) - 1)}
     printed = capsys.readouterr().out
-    assert said(load_sweep(sweep.folder.path).norm_tests) in " ".join(printed.split())
+    assert sentence(load_sweep(sweep.folder.path).norm_tests) in " ".join(printed.split())
     page = (sweep.folder.path / "report.html").read_text()
     assert MARKUP not in page

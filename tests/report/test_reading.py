@@ -12,7 +12,7 @@ from interp.data.contrast import PAPER
 from interp.measures import sweep_schema
 from interp.report import write_report
 from interp.report.displays import sweep_layout
-from interp.report.reading import no_preference, reading, spreads, unconverged
+from interp.report.reading import finding, no_preference, reading, spreads, unconverged
 from interp.report.sweep_run import SweepRun, load_sweep
 from interp.report.terminal import terminal_table
 from tests.run_folders import PAPER_METHODS, write_sweep
@@ -61,10 +61,30 @@ def test_one_cell_and_no_norm(tmp_path: Path):
 
 
 def test_page_and_terminal_say_it(sweep: SweepRun, tmp_path: Path):
-    said = " ".join(reading(sweep.frame, sweep.layout, sweep.norms))
-    assert said in " ".join(terminal_table(sweep.frame, sweep.layout, sweep.contrast, sweep.norms).split())
+    sentences = " ".join(reading(sweep.frame, sweep.layout, sweep.norms))
+    result = finding(sweep.frame, sweep.layout, sweep.contrast, sweep.trained_by)
+    for verbose in (False, True):
+        table = terminal_table(
+            sweep.frame, sweep.layout, sweep.contrast, sweep.norms, by=sweep.trained_by, verbose=verbose
+        )
+        printed = " ".join(table.split())
+        assert result in printed
+        assert (sentences in printed) == verbose
     page = write_report(sweep, tmp_path / "page.html").read_text()
-    assert f"<p>{said.replace('>', '&gt;')}</p>" in page
+    assert f"<p>{sentences.replace('>', '&gt;')}</p>" in page
+    assert f'<p class="lead">{result}</p>' in page
+
+
+def test_the_finding_has_the_numbers_of_the_chosen_cell(sweep: SweepRun):
+    best, text = sweep.best, finding(sweep.frame, sweep.layout, sweep.contrast, sweep.trained_by)
+    assert f"At layer {int(best['layer'])}, size {int(best['size'])}, " in text
+    assert f"{int(best['test_pairs'])} test pairs" in text
+    column = "tuned_preference" if sweep.trained else "iia"
+    value, low, high = (100 * best[f"{column}{end}"] for end in ("", "_low", "_high"))
+    assert f"{value:.1f} [{low:.1f} {high:.1f}] %" in text
+    assert f"{100 * best['preference']:.1f}" in text
+    if sweep.trained:
+        assert f"retrieval by {-100 * best['tuned_retrieval_drop']:+.1f} points" in text
 
 
 def test_texts_that_did_not_converge_are_told_of_in_a_line():
@@ -88,6 +108,6 @@ def test_a_gap_without_an_interval_is_no_verdict_on_the_preference():
         told[name] = no_preference(frame, layout, PAPER)
     assert told["some"] == ""
     assert told["none"].startswith("The model has no preference to localize: it scores a description above its caption")
-    assert told["unknown"].startswith("Whether the model has a preference to localize cannot be told: it scores")
+    assert told["unknown"].startswith("The model may have no preference to localize: it scores a description above its")
     assert "interval" in told["unknown"]
     assert "does not lie above 0" not in told["unknown"]

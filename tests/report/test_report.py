@@ -28,12 +28,18 @@ from interp.runs.examples import read_examples
 from interp.runs.folder import RunFolder, update_manifest
 from interp.runs.ratings import RATINGS
 from interp.subspaces.rotation import Rotation
-from interp.sweep.outputs import finish
+from interp.sweep.outputs import write_outputs
 from tests.report.pages import HOSTILE, parsed, remade, words_of
 from tests.run_folders import FIELDS, kept, rewrite, versioned
 from tests.wording import refused
 
 pytestmark = pytest.mark.slow
+
+
+def _data(document: Any, name: str) -> Any:
+    """Return the numbers that a script of the page reads."""
+    (script,) = (script for script in document.iter("script") if script.get("id") == name)
+    return json.loads(script.text)
 
 
 def test_such_a_sweep_can_be_drawn(done: Path, tmp_path: Path, capsys):
@@ -47,7 +53,7 @@ def test_such_a_sweep_can_be_drawn(done: Path, tmp_path: Path, capsys):
 def test_texts_from_data_stay_text(done: Path):
     document = parsed(done / "report.html")
     scripts = list(document.iter("script"))
-    assert [script.get("type") for script in scripts] == ["application/json", None]
+    assert [script.get("type") for script in scripts] == ["application/json", "application/json", None]
     assert all(image.get("onerror") is None and image.get("src").startswith("data:") for image in document.iter("img"))
     directions = read_directions(RunFolder(done))
     assert directions is not None
@@ -86,7 +92,13 @@ def test_the_page_says_what_the_files_say(done: Path):
     assert sum("(chosen)" in "".join(row.itertext()) for row in rows) == 1
     assert len(set(titles)) == len(titles)
     np.testing.assert_allclose(shown, sorted(100 * cell["measures"]["iia"] for cell in cells), rtol=1e-8)
-    data = json.loads(next(document.iter("script")).text)
+    data = _data(document, "attributions")
+    maps = {one["title"]: one["cells"] for one in _data(document, "heatmaps")}
+    for cell in cells:  # one seed: a value of the heatmap is the value of the cell
+        at = f"{cell['cell']['layer']}/{cell['cell']['size']}"
+        assert (
+            maps["IIA on held-out pairs, mean of both directions (%)"][at][0] == f"{100 * cell['measures']['iia']:.1f}"
+        )
     example = cells[0]["examples"][0]
     place = "/".join(str(cells[0]["cell"][name]) for name in ("layer", "size", "seed"))
     np.testing.assert_allclose(data["cells"][place][0]["through"], example["through"], atol=1e-5)
@@ -186,7 +198,7 @@ def test_ratings_that_are_none_are_one_line(copy: Path, capsys, ratings: Any):
 
 
 def test_warnings(copy: Path):
-    assert "not there" not in words_of(parsed(copy / "report.html"))
+    assert "not finished" not in words_of(parsed(copy / "report.html"))
     RunFolder(copy).cell_path("layer04-size002-seed0").unlink()
     update_manifest(
         RunFolder(copy),
@@ -195,7 +207,7 @@ def test_warnings(copy: Path):
         notes=["<i>a note</i>"],
     )
     said = words_of(remade(copy))
-    assert "1 cell that the last command asked for is not there: layer04-size002-seed0; the command" in said
+    assert "1 cell of the last command is not finished: layer04-size002-seed0. Reload the page while" in said
     assert "3 of 80 texts were cut" in said
     assert "2 of 80 texts have no word" in said
     assert "<i>a note</i>." in said
@@ -238,10 +250,10 @@ def test_undefined_numbers_are_dashes(copy: Path):
         cell["words"]["through"][word][0] = float("nan")
         folder.write(name, cell)
     document = remade(copy)
-    data = json.loads(next(document.iter("script")).text)
+    data = _data(document, "attributions")
     assert all(cell[0]["through"][0] is None for cell in data["cells"].values())
     assert not re.search(r"\bnan\b", words_of(document), re.IGNORECASE)
-    finish(folder)
+    write_outputs(folder)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
     run = load_sweep(wines)
     assert run.contrast == WINES.contrast
     assert tuple(run.methods) == WINES.methods
-    text = terminal_table(run.frame, run.layout, run.contrast, run.norms)
+    text = terminal_table(run.frame, run.layout, run.contrast, run.norms, verbose=True)
     text += run._repr_html_()
     for expected in ("warm_beer>white_wine", "warm beer given Z of white wine", "IIA pca", "IIA means"):
         assert expected in text.replace("&gt;", ">")

@@ -1,4 +1,4 @@
-"""Tables in a terminal: no line is wider than 140 letters, and what is not there is named."""
+"""Tables in a terminal: no line is wider than 120 letters, and what is not there is named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from interp.data.contrast import DIRECTIONS, PAPER, Contrast
 from interp.data.pairs import Pair, without_intervals
 from interp.measures import MethodName
 from interp.report import write_report
-from interp.report.sweep_run import load_sweep
+from interp.report.choice import best_cell
+from interp.report.sweep_run import SweepRun, load_sweep
 from interp.report.terminal import terminal_table
 from tests.run_folders import NORMS, PAPER_METHODS, Question, write_sweep
 from training.evaluation.numbers import Number
@@ -33,9 +34,13 @@ LINES = st.lists(st.lists(st.text("ab ", max_size=9), min_size=4, max_size=4), m
 MANY = (*NORMS, "glasgow-concreteness", "a-norm-of-our-own-with-a-name-that-is-long")
 
 
-def shown(path: Path) -> str:
-    run = load_sweep(path)
-    return terminal_table(run.frame, run.layout, run.contrast, run.norms)
+def table_of(run: SweepRun, frame: pd.DataFrame | None = None, *, verbose: bool = True) -> str:
+    frame = run.frame if frame is None else frame
+    return terminal_table(frame, run.layout, run.contrast, run.norms, run.verdict, run.trained_by, verbose=verbose)
+
+
+def shown(path: Path, *, verbose: bool = True) -> str:
+    return table_of(load_sweep(path), verbose=verbose)
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -49,7 +54,7 @@ def test_a_table_without_intervals_says_why(tuned: bool, tmp_path: Path):
     )
     frame = run.frame.copy()
     frame[[name for name in frame if name.endswith(("_low", "_high"))]] = math.nan
-    text = terminal_table(frame, run.layout, run.contrast, run.norms, lacking=lacking)
+    text = terminal_table(frame, run.layout, run.contrast, run.norms, by=run.trained_by, lacking=lacking)
     assert "No intervals: the test pairs come from 5 articles; at least 8 are needed." in " ".join(text.split())
     assert "nan" not in text
     assert "[- -]" not in text
@@ -72,42 +77,62 @@ def test_no_line_of_a_sweep_is_too_wide(tuned: bool, question: Question, norms: 
         if whole:
             shares = [one for one in run.layout if one.unit.sign == "%" and not one.change]
             frame[[key for one in shares for key in one.columns if key in frame]] = 1.0
-        text = terminal_table(frame, run.layout, run.contrast, run.norms)
-        assert max(map(len, text.splitlines())) <= WIDTH == 140
+        text = table_of(run, frame)
+        assert max(map(len, text.splitlines())) <= WIDTH == 120
         # what is left out of the table is named below it, and stands on the page
         said = " ".join(text.split())
-        left = said.partition("Not shown for want of room: ")[2].partition(". The page")[0]
+        left = said.partition("Columns that do not fit: ")[2].partition(". The page")[0]
         page = unescape(write_report(run, tmp_path / "page.html").read_text())
         for title in filter(None, left.split("; ")):
             assert title.removesuffix(" (frozen)") in page
 
 
-def test_by_default_everything_is_there(tmp_path: Path):
-    """With two norms: correlations lose their intervals, which the page and results.csv have, and nothing else."""
+def test_by_default_only_correlations_with_the_second_norm_are_left_out(tmp_path: Path):
+    """The page and results.csv have them, and the intervals of correlations."""
     for tuned in (False, True):
         text = shown(write_sweep(tmp_path / str(tuned), tuned=tuned))
-        assert "Not shown" not in text
+        left = " ".join(text.split()).partition("Columns that do not fit: ")[2].partition(". The page")[0]
+        assert all(name.startswith(("concreteness", "imageability", "IIA ")) for name in left.split("; "))
         above, head = text.splitlines()[:2]
-        assert above.split()[-3:] == ["imageability", "concreteness", "frozen"] if tuned else "shift" in above
-        assert head.split().count("through") == head.split().count("around") == head.split().count("full") == 2
+        assert "imageability" in above
+        assert ("frozen" in above) == tuned
+        assert "through" in head
         assert ("[" in text.splitlines()[2]) == tuned  # of preference
     one = shown(write_sweep(tmp_path / "one", norms=("imageability",)))
-    assert one.splitlines()[2].count("[") == 1  # there is room for the intervals of a single norm
+    assert "around" in one.splitlines()[1]
 
 
-def test_the_trained_model_comes_first_and_the_frozen_search_beside_it(tmp_path: Path):
-    run = load_sweep(write_sweep(tmp_path / "sweep", tuned=True, layers=(6,), sizes=(4,)))
+def test_the_trained_model_comes_first_and_the_frozen_search_next_to_it(tmp_path: Path):
+    run = load_sweep(write_sweep(tmp_path / "sweep", tuned=True, layers=(6,), sizes=(4,), norms=("imageability",)))
     row = run.frame.iloc[0]
     cells = shown(tmp_path / "sweep").splitlines()[2].replace(" [", "[").split("  ")
     cells = [word for word in cells if word.strip()]
-    wanted = ["*", "6", "5", "4", "0"]
+    wanted = ["*", "6", "5", "4"]
     interval = " ".join(f"{100 * row[f'tuned_preference_{end}']:.1f}" for end in ("low", "high"))
     wanted.append(f"{100 * row['tuned_preference']:.1f}[{interval}]")
     wanted += [f"{100 * row[f'tuned_iia_{PAPER.short(one)}']:.1f}" for one in DIRECTIONS]
     wanted += [f"{-100 * row[f'tuned_{one}_drop']:+.1f}" for one in ("transfer", "retrieval")]
-    wanted += [f"{row[f'tuned_r_{norm}_{route}']:+.2f}" for norm in NORMS for route in ("through", "around", "full")]
+    through, low, high = (row[f"tuned_r_imageability_through{end}"] for end in ("", "_low", "_high"))
+    wanted += [f"{through:+.2f}[{low:+.2f} {high:+.2f}]"]
+    wanted += [f"{row[f'tuned_r_imageability_{route}']:+.2f}" for route in ("around", "full")]
     wanted += [f"{100 * row['iia']:.1f}", f"{row['shift_c2d']:+.3f}"]
     assert [word.strip() for word in cells] == wanted
+
+
+def test_a_long_sweep_shows_the_best_cell_of_each_layer_and_all_on_request(tmp_path: Path):
+    path = write_sweep(tmp_path / "sweep", tuned=True, layers=(6, 7, 9), sizes=(2, 4, 8, 16, 32))
+    run = load_sweep(path)
+    brief, verbose = (table_of(run, verbose=verbose).splitlines() for verbose in (False, True))
+    layers = [line.lstrip("*~ ").split()[0] for line in brief[2:5]]
+    assert layers == ["6", "7", "9"]
+    assert brief[5] == "The best cell of each layer by the rule; --verbose and the page have all 15 cells."
+    for layer, line in zip(layers, brief[2:5], strict=True):
+        best = best_cell(run.frame[run.frame["layer"] == int(layer)])
+        assert line.lstrip("*~ ").split()[:3] == [layer, str(int(layer) - 1), str(int(best["size"]))]
+    assert sum(line.startswith("*") for line in brief) == 1
+    assert len([line for line in verbose[2:17] if line.lstrip("*~ ").split()[0] in layers]) == 15
+    assert len(brief) <= 25
+    assert "R²: 1 if a swap" not in " ".join(brief)
 
 
 def test_headings_stand_over_their_columns(tmp_path: Path):

@@ -29,7 +29,7 @@ AGAIN: dict[type, Replay[Any]] = {
     EvaluateConfig: Replay("evaluation", evaluation_preset),
 }
 WORKING = {
-    SweepConfig: {"out", "shard", "merge", "trust_run", "engine", "address", "gpus_per_cell", "jobs"},
+    SweepConfig: {"out", "shard", "merge", "trust_run", "engine", "address", "gpus_per_cell", "jobs", "verbose"},
     FinetuneConfig: {"out", "resume", "trust_run", "log_with"},
     EvaluateConfig: {"out", "compare", "paper", "trust_run"},
 }
@@ -177,6 +177,7 @@ def test_no_manifest_says_where_or_how(tmp_path: Path):
         jobs=99,
         shard="1/2",
         merge=True,
+        verbose=True,
         trust_run=True,
     )
     assert parsed(SweepConfig, ["--config", run, "--out", "new"]) == SweepConfig(out="new")

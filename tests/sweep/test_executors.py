@@ -76,7 +76,7 @@ def test_workers_are_asked_for_every_task(places, more, count: int):
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
         workers = Recording()
-        in_workers(Nowhere(), workers, 2, range(count), places, lambda: more)
+        in_workers(Nowhere(), workers, 2, range(count), places, lambda: more, lambda _: "")
     assert list(workers.done) == [search_task, edit_task, path_task, cells_task, train_task]
     assert workers.done[edit_task] == []
     assert workers.done[path_task] == [(row, ()) for row in range(count)]
@@ -96,7 +96,7 @@ def test_edits_are_trained_before_texts_are_attributed_with_them():
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setattr("interp.sweep.executors.executor.paths_done", lambda _: 0)
         workers = Recording()
-        in_workers(work, workers, 2, range(3), places, tuple)
+        in_workers(work, workers, 2, range(3), places, tuple, lambda _: "")
     assert list(workers.done) == [search_task, edit_task, path_task, cells_task, train_task]
     assert workers.done[edit_task] == places
     assert workers.done[path_task] == [(row, places) for row in range(3)]
@@ -105,8 +105,8 @@ def test_edits_are_trained_before_texts_are_attributed_with_them():
 class Lazy(LocalExecutor):
     """This machine, but for the last cell."""
 
-    def compute(self, work, clip, run, places, more) -> None:
-        super().compute(work, clip, run, places[:-1], more)
+    def compute(self, work, clip, run, places, more, on_cells) -> None:
+        super().compute(work, clip, run, places[:-1], more, on_cells)
 
 
 @pytest.fixture

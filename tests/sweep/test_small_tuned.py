@@ -95,7 +95,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
             "--tune-steps": 2,
             "--transfer": f"mine={root / 'classes'}",
         }
-        assert sweep.main([str(word) for option in options.items() for word in option]) == 0
+        assert sweep.main([*(str(word) for option in options.items() for word in option), "--verbose"]) == 0
 
     def cells(within: Path) -> dict[tuple[int, int], Mapping[str, Any]]:
         read = [json.loads(path.read_text()) for path in within.glob("*.json")]
@@ -185,30 +185,31 @@ def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):
     first, second = (" ".join(part.split()) for part in tuned.said.split("results go to")[1:])
     assert "pass 1 of 2: 4 cells, 0 done before" in tuned.said
     assert "pass 2 of 2: 4 cells, 0 done before" in first
+    # --verbose says more of what a pass does
     assert "70 train, 16 val, 24 test pairs. At each cell: look for Z on the frozen model" in first
     assert "and then train an edit of the stream by calibrated IIT-DAS (80 steps), and measure preference" in first
-    assert "At each cell a model is trained by an edit." in first
-    assert "this is a whole result; the next pass adds to it" in first
+    assert "pass 1 of 2: 4 cells in" in first
+    assert "the page has its result, and Ctrl-C keeps it" in first
+    assert "  pref  " not in tuned.said.partition("pass 2 of 2")[0]  # the table comes once, at the end
+    assert "At each cell a model is trained by IIT-DAS (LoRA)." in second
     assert "At each cell: fine-tune by IIT-DAS (LoRA, 2 steps), and measure preference" in second
     frame = pd.read_csv(tuned.folder / "results.csv")
     assert rule_of(frame) == TUNED
     best = Place.of(best_cell(frame))
-    assert f"* chosen on val: layer {best.layer}, size {best.size}, seed 0: preference" in tuned.said
-    assert max(len(line) for line in tuned.said.splitlines() if str(tuned.folder) not in line) <= 140
+    assert f"At layer {best.layer}, size {best.size}, training by IIT-DAS (LoRA) takes the preference" in second
+    assert max(len(line) for line in tuned.said.splitlines() if str(tuned.folder) not in line) <= 120
 
 
 def test_the_page_shows_the_trained_model_first(tuned: Tuned):
     page = (tuned.folder / "report.html").read_text()
-    assert page.index("trained there by IIT-DAS (LoRA), the model scores") < page.index(
-        "a search on the frozen model there has"
-    )
+    assert "training by IIT-DAS (LoRA) takes the preference for description over caption from" in page
     assert page.index("Trained by IIT-DAS (LoRA) [95 % interval]") < page.index(
         "The search on the frozen model at the same"
     )
     assert page.index("Table of trained models") < page.index("Table of edited models")
     assert page.index("Table of edited models") < page.index("Table of all cells")
-    assert page.index("Heatmap: Trained: preference accuracy") < page.index("Heatmap: IIA on held-out pairs")
-    assert TUNED.said.replace("'", "&#39;") in page
+    assert page.index(">Trained: preference accuracy (%)</option>") < page.index(">IIA on held-out pairs")
+    assert TUNED.words.replace("'", "&#39;") in page
 
 
 def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):

@@ -44,6 +44,7 @@ def test_each_cell_can_be_fine_tuned_too(
     for name, value in LAUNCHER.items():
         monkeypatch.setenv(name, value)
     tuned = ["--objective", "iit-das", "--tune-steps", "3", "--layers", "4", "--sizes", "2", "--jobs", "1"]
+    tuned += ["--verbose"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
     shown = capsys.readouterr().out
     assert "1 cell, 0 done before" in shown
@@ -101,7 +102,7 @@ def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(m
     assert all(0 <= share.value <= 1 for share in (edit.arbitrary, edit.untrained, edit.words))
     assert edit.words.value > 0.6  # the toy's kinds have words of their own
     page = " ".join((alone / "report.html").read_text().split())
-    assert f"word counts alone (naive Bayes, no image) tell the kinds in {100 * edit.words.value:.1f} %" in page
+    assert f"Word counts without an image (naive Bayes) tell the kinds apart in {100 * edit.words.value:.1f} %" in page
     # as kill -9 leaves it: a cell without its file, another without its edit, a third model half done
     (alone / "cells" / "layer03-size002-seed0.json").unlink()
     (alone / "trained" / "edit" / "layer04-size002-seed0.json").unlink()
@@ -125,7 +126,7 @@ def test_the_first_pass_leaves_a_whole_result(
         assert run(*options, "--out", str(out)) == 130
     shown = capsys.readouterr()
     assert "finished cells are kept" in shown.err
-    assert "trained by an edit" in shown.out
+    assert "pass 1 of 2: 1 cell in" in shown.out
     stopped = load_sweep(out)
     assert stopped.objective == "edit"
     assert "Trained by an edit" in (out / "report.html").read_text()

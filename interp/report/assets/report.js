@@ -25,6 +25,107 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// The heatmap shows the measure that is selected; a press on a cell selects it here, in the chart and in the examples.
+const heatmap = document.querySelector("table.heat");
+if (heatmap) {
+  const measures = JSON.parse(document.querySelector("#heatmaps").textContent);
+  const choice = document.querySelector("#measure");
+  const buttons = [...heatmap.querySelectorAll("button")];
+  const chosen = heatmap.querySelector("button.chosen") || buttons[0];
+  const where = (button) => {
+    const [layer, size] = button.dataset.cell.split("/");
+    return `layer ${layer}, size ${size}${button === chosen ? " (chosen)" : ""}`;
+  };
+  const paint = () => {
+    const measure = measures[choice.value];
+    heatmap.caption.textContent = measure.title;
+    for (const button of buttons) {
+      const [text, colour, ink] = measure.cells[button.dataset.cell] || ["-", "transparent", "inherit"];
+      button.textContent = text;
+      button.style.background = colour;
+      button.style.color = ink;
+      button.setAttribute("aria-label", `${where(button)}: ${text}`);
+    }
+  };
+  const select = (button) => {
+    for (const other of buttons) {
+      other.setAttribute("aria-pressed", other === button);
+      other.tabIndex = other === button ? 0 : -1;  // one stop of Tab; arrows move within the heatmap
+    }
+    const [layer, size] = button.dataset.cell.split("/");
+    const parts = [document.createElement("strong")];
+    parts[0].textContent = where(button)[0].toUpperCase() + where(button).slice(1);
+    measures.filter((measure) => measure.fact && measure.cells[button.dataset.cell]).forEach((measure, number) => {
+      const value = document.createElement("span");
+      value.className = "value";
+      value.textContent = measure.cells[button.dataset.cell][0];
+      parts.push(`${number ? " \u00b7" : ":"} ${measure.name} `, value);
+    });
+    document.querySelector("#cell").replaceChildren(...parts);
+    for (const mark of document.querySelectorAll("[data-mark]")) {
+      mark.classList.toggle("picked", mark.dataset.mark === button.dataset.cell);
+    }
+    const picker = document.querySelector("form#picker");
+    if (picker) {
+      picker.elements.layer.value = layer;
+      picker.elements.size.value = size;
+      picker.dispatchEvent(new Event("input"));
+    }
+  };
+  const steps = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+  heatmap.addEventListener("keydown", (event) => {
+    const step = steps[event.key];
+    const cell = event.target.closest("td");
+    if (!step || !cell) return;
+    event.preventDefault();
+    const row = heatmap.tBodies[0].rows[cell.parentNode.sectionRowIndex + step[1]];
+    const next = row && row.cells[cell.cellIndex + step[0]];
+    const button = next && next.querySelector("button");
+    if (button) button.focus();
+  });
+  buttons.forEach((button) => button.addEventListener("click", () => select(button)));
+  choice.addEventListener("change", paint);
+  paint();
+  select(chosen);
+  document.querySelector("p.measure").hidden = false;
+  heatmap.caption.className = "paper-only";  // the list of measures shows the title on the screen
+  document.querySelector(".hint").hidden = false;
+}
+
+// Sections are opened together, by a link to something in them, and on paper.
+const unfold = document.querySelector("#unfold");
+if (unfold) {
+  const sections = [...document.querySelectorAll("details.section")];
+  const label = () => {
+    unfold.textContent = sections.every((section) => section.open) ? "Close all sections" : "Open all sections";
+  };
+  unfold.parentNode.hidden = false;
+  unfold.addEventListener("click", () => {
+    const open = !sections.every((section) => section.open);
+    for (const section of sections) section.open = open;
+  });
+  for (const section of sections) section.addEventListener("toggle", label);
+  const reveal = () => {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    const section = target && target.closest("details.section");
+    if (section) {
+      section.open = true;
+      section.scrollIntoView();
+    }
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+  const folded = () => [...document.querySelectorAll("details:not([open])")];
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folded();
+    for (const part of closed) part.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const part of closed) part.open = false;
+  });
+}
+
 // The examples show the cell and the route that the form names.
 const form = document.querySelector("form#picker");
 if (form) {

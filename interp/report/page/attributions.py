@@ -9,7 +9,7 @@ import numpy as np
 
 from interp.measures import MEASURED, Key, Numbers, Route, relations, without_model
 from interp.measures.schema import CORRELATION, SHARE, SIGNED_SHARE, written
-from interp.report.norm_tests import DRAWS, LEVEL, MODELS, said
+from interp.report.norm_tests import DRAWS, LEVEL, MODELS, sentence
 from interp.report.page.labels import count, place
 from interp.report.sweep_run import SweepRun, models_of
 from interp.runs.place import Place
@@ -69,7 +69,7 @@ class Norms:
         repeated: number of rated types in two articles by norm, as text.
         least: number of these types below which no correlation is disattenuated.
         together: number of types that all norms rate, over which β is computed; None with fewer than two norms.
-        said: number of significant correlations over the grid, as a sentence; empty without ratings.
+        sentence: number of significant correlations over the grid, as a sentence; empty without ratings.
         level: level below which a p is significant.
         draws: number of draws of random signs.
     """
@@ -80,7 +80,7 @@ class Norms:
     repeated: str
     least: int
     together: str | None
-    said: str
+    sentence: str
     level: float
     draws: int
 
@@ -90,19 +90,19 @@ def norms(sweep: SweepRun) -> Norms:
     related = relations(sweep.norms)
     try:
         tests = sweep.norm_tests
-        found = {
-            (one["model"], one["norm"], one["route"]): one["p_max"]
-            for one in tests.to_dict("records")
-            if Place.of(one) == Place.of(sweep.best)
+        adjusted = {
+            (row["model"], row["norm"], row["route"]): row["p_max"]
+            for row in tests.to_dict("records")
+            if Place.of(row) == Place.of(sweep.best)
         }
     except NoRatings:
-        found, tests = {}, None
+        adjusted, tests = {}, None
     models, types = [], {norm: sweep.best_numbers[Key("n", norm=norm)].value for norm in sweep.norms}
     for name, model in MODELS.items():
         if not model or model in models_of(sweep.trained):
             numbers = without_model(sweep.best_numbers, model)
             rows = [
-                _row(numbers, norm, route, types[norm], related, found.get((name, norm, route), np.nan))
+                _row(numbers, norm, route, types[norm], related, adjusted.get((name, norm, route), np.nan))
                 for norm in sweep.norms
                 for route in MEASURED
             ]
@@ -116,7 +116,7 @@ def norms(sweep: SweepRun) -> Norms:
         ", ".join(repeated),
         LEAST_TYPES,
         None if together is None else count(together.value),
-        "" if tests is None else said(tests),
+        "" if tests is None else sentence(tests),
         LEVEL,
         DRAWS,
     )

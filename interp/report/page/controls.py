@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from interp.data.contrast import DIRECTIONS, Contrast
 from interp.measures import CEILINGS, Key, Model, Numbers, without_model
 from interp.measures.schema import R2, with_ends
@@ -64,7 +66,7 @@ class _Dots:
     """Picture of the subspaces' IIA as dots; the table next to it holds the same numbers.
 
     Attributes:
-        said: content of the picture, in a sentence.
+        finding: finding of the picture, in a sentence.
         way: hard direction, in words, at the left of the legend.
         left: start of the scale.
         reverse: start of the legend of the other direction.
@@ -73,7 +75,7 @@ class _Dots:
         rows: each title with its y and its marks.
     """
 
-    said: str
+    finding: str
     way: str
     left: int
     reverse: int
@@ -136,21 +138,21 @@ def evidence(sweep: SweepRun) -> Evidence:
 
 def _controls(sweep: SweepRun, model: Model, *, searched: bool = True) -> Controls:
     numbers = without_model(sweep.best_numbers, model)
-    found, *others = sweep.methods
-    titles = {"": "subspace trained with the model" if model else found.title}
+    first, *others = sweep.methods
+    titles = {"": "subspace trained with the model" if model else first.title}
     titles |= {method.column: method.title for method in others} | CEILINGS
     subspaces = []
     for key, title in titles.items():
         if (iia := Key("iia", key)) in numbers:
             directions = (replace(iia, direction=way) for way in DIRECTIONS)
-            shares = [percent(numbers[one]) for one in (iia, *directions)]
+            shares = [percent(numbers[share]) for share in (iia, *directions)]
             more = [_r2(numbers, Key(measure, key)) for measure in ("r2_own", "r2_own_over")]
             if not model and base_is_indifferent(sweep.frame) and key != "whole":
                 more = ["-", "-"]  # multiples of a gap that may be 0
             subspaces.append(Subspace(title, key, *shares, *more))
     chosen = sweep.chosen if searched else None
     search = "a search without training" if model else "the same search"
-    said = (
+    searches = (
         []
         if chosen is None
         else [
@@ -159,8 +161,8 @@ def _controls(sweep: SweepRun, model: Model, *, searched: bool = True) -> Contro
         ]
     )
     up, down = (numbers[Key("shift", direction=way)].value for way in DIRECTIONS)
-    searches = [(title, percent(one)) for title, one in said]
-    return Controls(up, down, subspaces, searches, _picture(sweep.contrast, numbers, subspaces, model))
+    searched_iia = [(title, percent(iia)) for title, iia in searches]
+    return Controls(up, down, subspaces, searched_iia, _picture(sweep.contrast, numbers, subspaces, model))
 
 
 def _r2(numbers: Numbers, key: Key) -> str:
@@ -173,24 +175,29 @@ def _r2(numbers: Numbers, key: Key) -> str:
 def _trained(sweep: SweepRun) -> list[tuple[str, str]]:
     """Return the measures of the trained model at the chosen cell, and those it is chosen by, with their intervals."""
     judged = {replace(key, model="tuned") for key in evidence_keys(sweep.contrast)}
-    return [titled(sweep, one) for one in sweep.layout.at("page", model="tuned") if one.key not in judged]
+    displays = sweep.layout.at("page", model="tuned")
+    return [titled(sweep, display) for display in displays if display.key not in judged]
 
 
 def _picture(contrast: Contrast, numbers: Numbers, subspaces: Sequence[Subspace], model: Model) -> _Dots:
     rows = []
-    for number, one in enumerate(subspaces):
+    for number, subspace in enumerate(subspaces):
         y = TOP + STEP * number + 6
-        up, down = (numbers[Key("iia", one.key, direction=way)] for way in DIRECTIONS)
-        rows.append((one.title, y, [_mark(down, y + 4, False), _mark(up, y - 4, True)]))
+        up, down = (numbers[Key("iia", subspace.key, direction=way)] for way in DIRECTIONS)
+        rows.append((subspace.title, y, [_mark(down, y + 4, False), _mark(up, y - 4, True)]))
     way = f"{contrast.negative} to {contrast.positive}"
     where = "in the trained model" if model else "in the frozen model"
     share = percent(numbers[Key("iia", direction="up")])
-    said = f"IIA of the chosen subspace {where}, {share} from {way}, beside its controls"
+    finding = f"IIA of the chosen subspace {where} from {way}: {share}"
+    rivals = [subspace for subspace in subspaces if subspace.key not in ("", *CEILINGS)]
+    if rivals:
+        best = max(rivals, key=lambda rival: np.nan_to_num(numbers[Key("iia", rival.key, direction="up")].value))
+        finding += f"; highest control, {best.title}: {best.up}"
     reverse = LEFT + 14 + _LETTER * len(way)
     width = max(LEFT + WIDTH + 20, reverse + 80)
     height = TOP + STEP * len(subspaces) + 22
     ticks = [(share, _x(share)) for share in (0.0, 0.5, 1.0)]
-    return _Dots(said, way, LEFT, reverse, TOP, width, height, ticks, rows)
+    return _Dots(finding, way, LEFT, reverse, TOP, width, height, ticks, rows)
 
 
 def _mark(iia: Estimate, y: int, filled: bool) -> _Mark:

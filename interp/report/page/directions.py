@@ -15,13 +15,13 @@ class _TextShown:
     """Text at an end of a direction.
 
     Attributes:
-        said: text and its values.
+        text: text and its values.
         picture: JPEG in base 64; None if it is missing.
         file: file of the picture.
         alt: alternative text of the picture.
     """
 
-    said: EndText
+    text: EndText
     picture: str | None
     file: str
     alt: str
@@ -40,7 +40,7 @@ class _EndShown:
 class _DirectionShown:
     """Direction with both ends, the upper end first."""
 
-    of: LeadingDirection
+    direction: LeadingDirection
     ends: Sequence[_EndShown]
 
 
@@ -49,9 +49,10 @@ def directions(sweep: SweepRun) -> list[_DirectionShown] | None:
     kept = sweep.leading
     if kept is None:
         return None
+    names = ("Upper", "Lower")
     return [
-        _DirectionShown(one, [_end(sweep, kept, *end) for end in zip(("Upper", "Lower"), one.ends, strict=True)])
-        for one in kept.leading
+        _DirectionShown(leading, [_end(sweep, kept, *end) for end in zip(names, leading.ends, strict=True)])
+        for leading in kept.leading
     ]
 
 

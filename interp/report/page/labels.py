@@ -22,8 +22,8 @@ def whose(sweep: SweepRun) -> str:
 def place(row: pd.Series) -> str:
     """Return the place of a cell in the grid, in words."""
     layer, size = int(row["layer"]), int(row["size"])
-    found = int(row["directions"])
-    kept = "" if found == size else f" (of which {found} {'was' if found == 1 else 'were'} found to be needed)"
+    needed = int(row["directions"])
+    kept = "" if needed == size else f" (of which {needed} {'is' if needed == 1 else 'are'} needed)"
     return f"layer {layer} (block {layer - 1} as the authors count), size {size}{kept}, seed {int(row['seed'])}"
 
 

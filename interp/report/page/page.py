@@ -7,34 +7,29 @@ from typing import Any
 from interp.drawing.markup import plural
 from interp.measures import Key
 from interp.report.choice import as_good, rule_of
-from interp.report.displays import DROPS
 from interp.report.page.attributions import norms
 from interp.report.page.controls import evidence
 from interp.report.page.directions import directions
-from interp.report.page.labels import count, percent, place, whose
-from interp.report.page.maps import heatmaps
+from interp.report.page.labels import count, whose
+from interp.report.page.maps import heatmap
 from interp.report.page.rendering import render
 from interp.report.page.tables import cells, moved, trained_cells, words
 from interp.report.page.texts import examples
 from interp.report.page.tradeoff import tradeoff
-from interp.report.page.verdict import judging
-from interp.report.reading import edit_controls, no_preference, reading, unconverged, unsettled
+from interp.report.page.verdict import verdict_rows
+from interp.report.reading import edit_controls, finding, no_preference, reading, unconverged, unsettled
 from interp.report.sweep_run import SweepRun
-from interp.report.tables import is_tuned
 from interp.runs.directions import LEAST_ARTICLES, LEAST_TEXTS
 
 _SECTIONS = {
-    "verdict": "The verdict",
-    "tradeoff": "Preference and its cost",
-    "evidence": "The chosen cell",
-    "norms": "Norms",
-    "directions": "What Z says",
-    "heatmaps": "Layers and sizes",
-    "cells": "All cells",
-    "examples-section": "Example texts",
+    "evidence": "Chosen cell and controls",
+    "norms": "Attributions and word norms",
+    "directions": "Directions of Z, with example texts",
+    "examples-section": "Examples of attributed texts",
     "words": "Words",
-    "limits": "What these numbers do not show",
-    "run": "What was run",
+    "cells": "All cells",
+    "limits": "Limits of these numbers",
+    "run": "Command, options and versions",
     "terms": "Terms",
 }
 
@@ -45,23 +40,28 @@ def page(sweep: SweepRun) -> str:
     Raises:
         StoreError: a file of the run folder has unexpected content.
     """
+    trained = bool(sweep.trained)
     values = {
         "title": f"Sweep of {sweep.model_name} on {sweep.manifest['arguments']['data']}",
-        "sections": {name: title for name, title in _SECTIONS.items() if name != "tradeoff" or sweep.trained},
-        "edit_controls": edit_controls(sweep.chosen_edit, sweep.contrast),
-        "tradeoff": tradeoff(sweep) if sweep.trained else None,
-        "summary": _summary(sweep),
+        "sections": _SECTIONS,
+        "finding": finding(sweep.frame, sweep.layout, sweep.contrast, sweep.trained_by),
+        "nothing": None if trained else no_preference(sweep.frame, sweep.layout, sweep.contrast),
+        "pairs": count(sweep.best_numbers[Key("test_pairs")].value),
+        "heatmap": heatmap(sweep),
+        "verdict": verdict_rows(sweep),
+        "tradeoff": tradeoff(sweep) if trained else None,
         "warnings": _warnings(sweep),
+        "edit_controls": edit_controls(sweep.chosen_edit, sweep.contrast),
+        "choice": _choice(sweep),
+        "reading": " ".join(reading(sweep.frame, sweep.layout, sweep.norms)),
         "whose": whose(sweep),
         "contrast": sweep.contrast,
         "controls": sweep.methods[1:],
-        "verdict": judging(sweep),
         "evidence": evidence(sweep),
         "norms": norms(sweep),
         "directions": directions(sweep),
         "least_texts": LEAST_TEXTS,
         "least_articles": LEAST_ARTICLES,
-        "heatmaps": heatmaps(sweep),
         "cells": cells(sweep),
         "tuned": trained_cells(sweep, "tuned"),
         "edited": trained_cells(sweep, "edited"),
@@ -75,64 +75,45 @@ def page(sweep: SweepRun) -> str:
     return render("page.html.j2", values)
 
 
-def _summary(sweep: SweepRun) -> dict[str, str | None]:
-    best, frame = sweep.best, sweep.frame
-    random = any(method.key == "random" for method in sweep.methods[1:])
-    tuned, rule = is_tuned(frame), rule_of(frame)
-    numbers = sweep.best_numbers
-    result = f"IIA {percent(numbers[Key('iia')])}"
-    if tuned:
-        lost = (sweep.layout[key] for key in DROPS)
-        changes = " and ".join(f"{one.text(best)} points in {one.heading}" for one in lost)
-        preferred = percent(numbers[Key("preference", model="tuned")])
-        result = (
-            f"trained there by {sweep.trained_by}, the model scores {sweep.contrast.positive} above "
-            f"{sweep.contrast.negative} in {preferred} of pairs, and changes by {changes}; a search on the frozen "
-            f"model there has an {result}"
-        )
+def _choice(sweep: SweepRun) -> str:
+    """Return the rule by which the cell was chosen, and the number of cells that the rule counts as equally good."""
+    frame, rule = sweep.frame, rule_of(sweep.frame)
     near = len(as_good(frame, rule))
-    many = (
-        f"{near} of {plural(len(frame), 'cell')} are as good as the highest there"
+    others = (
+        f"{near} of {plural(len(frame), 'cell')} are within one standard error"
         if near > 1
-        else "No other cell is as good"
+        else "No other cell is within one standard error"
     )
-    return {
-        "cells": plural(len(frame), "cell"),
-        "place": place(best),
-        "result": result,
-        "pairs": count(numbers[Key("test_pairs")].value),
-        "random": percent(numbers[Key("iia", "random")]) if random else None,
-        "rule": f"It is chosen by a rule: {rule.said}. {many}.",
-        "preference": percent(numbers[Key("preference")]),
-        "nothing": None if tuned else no_preference(frame, sweep.layout, sweep.contrast),
-        "reading": " ".join(reading(frame, sweep.layout, sweep.norms)),
-    }
+    return f"{rule.words} {others}."
 
 
 def _warnings(sweep: SweepRun) -> list[str]:
     contrast = sweep.contrast
-    said = [*sweep.manifest["notes"]]
-    said += filter(None, (sweep.manifest.get("truncated"), sweep.manifest.get("wordless")))
+    warnings = [*sweep.manifest["notes"]]
+    warnings += filter(None, (sweep.manifest.get("truncated"), sweep.manifest.get("wordless")))
     if sweep.strays:
-        said.append(f"Files that are of no cell lie among the cells, and are not read: {', '.join(sweep.strays[:8])}")
+        warnings.append(f"Files among the cells that belong to no cell are skipped: {', '.join(sweep.strays[:8])}")
     there = set(sweep.folder.names())
     if missing := [name for name in sweep.manifest["cells"] if name not in there]:
         more = " and more" if len(missing) > 8 else ""
-        lack = f"{plural(len(missing), 'cell')} that the last command asked for {'is' if len(missing) == 1 else 'are'}"
-        said.append(f"{lack} not there: {', '.join(missing[:8])}{more}; the command below goes on with them")
-    if lack := unconverged(sweep.frame):
-        said.append(f"{lack} (--n-steps, {sweep.manifest['arguments']['n_steps']} here)")
-    if lack := unsettled(sweep.frame):
-        said.append(lack)
-    if not sweep.examples:
-        said.append("The run folder holds no example texts (examples.json)")
-    if (sweep.frame[Key("iia", direction="up").column(contrast)] >= 0.99).all():
-        said.append(
-            f"Every cell reaches an IIA of 99 % from {contrast.negative} to {contrast.positive}, so IIA does not tell "
-            "the cells apart: the score can be steered through each of these subspaces, which is not to say that the "
-            "model uses them"
+        lack = f"{plural(len(missing), 'cell')} of the last command {'is' if len(missing) == 1 else 'are'} not finished"
+        warnings.append(
+            f"{lack}: {', '.join(missing[:8])}{more}. Reload the page while the sweep runs; "
+            "if it has stopped, run the command below"
         )
-    return said
+    if lack := unconverged(sweep.frame):
+        warnings.append(f"{lack} (--n-steps, {sweep.manifest['arguments']['n_steps']} here)")
+    if lack := unsettled(sweep.frame):
+        warnings.append(lack)
+    if not sweep.examples:
+        warnings.append("The run folder holds no example texts (examples.json)")
+    if (sweep.frame[Key("iia", direction="up").column(contrast)] >= 0.99).all():
+        warnings.append(
+            f"Every cell reaches an IIA of 99 % from {contrast.negative} to {contrast.positive}, so IIA does not tell "
+            "the cells apart. The score can be steered through each of these subspaces, but that does not show that "
+            "the model uses them"
+        )
+    return warnings
 
 
 def _run(sweep: SweepRun) -> dict[str, Any]:

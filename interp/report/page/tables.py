@@ -52,13 +52,13 @@ class Words:
     Attributes:
         table: table of the words.
         each_end: number of words at each end.
-        shown, known: number of words in the table, and number of all words.
+        shown, total: number of words in the table, and number of all words.
     """
 
     table: _Sortable
     each_end: int
     shown: int
-    known: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def _sortable(frame: pd.DataFrame, columns: Sequence[CellColumn], best: pd.Serie
 
 def words(sweep: SweepRun) -> Words:
     """Return the word types of the chosen cell, sorted by their attribution through Z."""
-    known = sweep.words(Place.of(sweep.best))
-    means = {route: {word: float(value[0]) for word, value in known[route].items()} for route in MEASURED}
-    counts = {word: str(int(value[1])) for word, value in known["full"].items()}
+    table_of_route = sweep.words(Place.of(sweep.best))
+    means = {route: {word: float(value[0]) for word, value in table_of_route[route].items()} for route in MEASURED}
+    counts = {word: str(int(value[1])) for word, value in table_of_route["full"].items()}
     order = sorted(means["through"], key=means["through"].__getitem__, reverse=True)
     shown = _both_ends(order, _WORDS_SHOWN)
     rows = [

@@ -26,6 +26,7 @@ class Model:
     Attributes:
         shape: shape of its mark.
         name: name of the model in words.
+        cell: layer and size, as "layer/size"; empty for the base.
         preference, low, high: preference accuracy with its interval, in %.
         retrieval, transfer: loss against the base, in points.
         seconds: duration of the training, 0 for the base.
@@ -34,6 +35,7 @@ class Model:
 
     shape: Shape
     name: str
+    cell: str
     preference: float
     low: float
     high: float
@@ -45,10 +47,20 @@ class Model:
 
 @dataclass(frozen=True)
 class _Mark:
-    """Mark of a model in a panel; the ends of its interval are None if they are not drawn."""
+    """Mark of a model in a panel.
+
+    Attributes:
+        shape: shape of the mark.
+        cell: layer and size of the model, as "layer/size"; empty for the base.
+        description: model and its numbers, in words.
+        x, y: position.
+        low, high: ends of the interval; None if they are not drawn.
+        front: True if the model is on the Pareto front of the panel.
+    """
 
     shape: Shape
-    said: str
+    cell: str
+    description: str
     x: float
     y: float
     low: float | None
@@ -78,7 +90,7 @@ class _Tradeoff:
     """Content of the picture.
 
     Attributes:
-        said: finding of the picture, in sentences.
+        finding: finding of the picture, in a sentence.
         width, height: size of the picture.
         panel: width of a panel.
         legend: each symbol with its label and its x.
@@ -86,7 +98,7 @@ class _Tradeoff:
         panels: panels of the picture.
     """
 
-    said: str
+    finding: str
     width: int
     panel: int
     height: int
@@ -98,17 +110,17 @@ class _Tradeoff:
 def models(sweep: SweepRun) -> list[Model]:
     """Return the base, the edited models and the trained models of a sweep."""
     frozen = sweep.best_numbers[Key("preference")]
-    out = [Model("base", "base", 100 * frozen.value, 100 * frozen.low, 100 * frozen.high)]
+    out = [Model("base", "base", "", 100 * frozen.value, 100 * frozen.low, 100 * frozen.high)]
     for objective, cells in sweep.trained.items():
         shape: Shape = "edit" if objective == EDIT else "trained"
         for place, cell in cells.items():
-            found = cell["measures"]
-            value, low, high = (100 * _number(found, f"preference{end}") for end in ("", "_low", "_high"))
-            retrieval, transfer = (100 * _number(found, name) for name in ("retrieval_drop", "transfer_drop"))
-            own = objective == sweep.objective and Place.of(sweep.best) == place
+            measures = cell["measures"]
+            value, low, high = (100 * _number(measures, f"preference{end}") for end in ("", "_low", "_high"))
+            retrieval, transfer = (100 * _number(measures, name) for name in ("retrieval_drop", "transfer_drop"))
+            is_chosen = objective == sweep.objective and Place.of(sweep.best) == place
             name = f"{TRAINED[objective]} at layer {place.layer}, size {place.size}, seed {place.seed}"
-            seconds = _number(found, "seconds")
-            out.append(Model(shape, name, value, low, high, retrieval, transfer, seconds, own))
+            seconds, at = _number(measures, "seconds"), f"{place.layer}/{place.size}"
+            out.append(Model(shape, name, at, value, low, high, retrieval, transfer, seconds, is_chosen))
     return out
 
 
@@ -129,7 +141,7 @@ def tradeoff(sweep: SweepRun) -> _Tradeoff:
     ]
     levels = [(f"{value:.0f}", y(value)) for value in _ticks(*bounds)]
     width = LEFT + len(panels) * (WIDTH + GAP)
-    return _Tradeoff(_said(sweep, every), width, WIDTH, TOP + HEIGHT + 46, _legend(sweep), levels, panels)
+    return _Tradeoff(_finding(sweep, every), width, WIDTH, TOP + HEIGHT + 46, _legend(sweep), levels, panels)
 
 
 def _panel(
@@ -158,7 +170,7 @@ def _legend(sweep: SweepRun) -> list[tuple[Shape, str, int]]:
     return labels
 
 
-def _said(sweep: SweepRun, every: Sequence[Model]) -> str:
+def _finding(sweep: SweepRun, every: Sequence[Model]) -> str:
     """Return a sentence on the models that lie on the Pareto front of preference and lost retrieval."""
     trained = [model for model in every if model.shape != "base"]
     on_front = pareto_front([model.retrieval for model in trained], [model.preference for model in trained])
@@ -166,8 +178,8 @@ def _said(sweep: SweepRun, every: Sequence[Model]) -> str:
     edits, others = (sum(model.shape == shape for model in there) for shape in ("edit", "trained"))
     counts = [f"{edits} of {sum(model.shape == 'edit' for model in trained)} edits"]
     if sweep.objective != EDIT:
-        known = sum(model.shape == "trained" for model in trained)
-        counts.append(f"{others} of {known} models trained by {TRAINED[sweep.objective]}")
+        count = sum(model.shape == "trained" for model in trained)
+        counts.append(f"{others} of {count} models trained by {TRAINED[sweep.objective]}")
     return (
         f"Of preference and retrieval lost, {' and '.join(counts)} are on the Pareto front: no other model prefers "
         f"{sweep.contrast.positive} as often and loses as little"
@@ -177,11 +189,11 @@ def _said(sweep: SweepRun, every: Sequence[Model]) -> str:
 def _mark(model: Model, x: float, y: Callable[[float], float], here: bool) -> _Mark:
     drawn = (model.chosen or model.shape == "base") and math.isfinite(model.low)
     low, high = (y(model.low), y(model.high)) if drawn else (None, None)
-    said = (
+    description = (
         f"{model.name}: preference {model.preference:.1f} %, retrieval lost {model.retrieval:.1f}, zero-shot lost "
         f"{model.transfer:.1f} points" + (f", {model.seconds:.1f} s" if model.seconds else "")
     )
-    return _Mark(model.shape, said, x, y(model.preference), low, high, here)
+    return _Mark(model.shape, model.cell, description, x, y(model.preference), low, high, here)
 
 
 def _bounds(values: Sequence[float]) -> tuple[float, float]:

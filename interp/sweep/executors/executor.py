@@ -17,7 +17,7 @@ from interp.measures import EDIT
 from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
-from interp.sweep.progress import CellsProgress, edits_trained, rotations_found
+from interp.sweep.progress import CellsProgress, OnCells, edits_trained, rotations_found
 from interp.sweep.tasks import (
     CONTENT_PATHS,
     EDITED,
@@ -44,7 +44,15 @@ class Executor(ABC):
         """Yield the missing cells that this command must compute, and reserve them meanwhile."""
         yield list(missing)
 
-    def run(self, work: Work, clip: Clip, clean: Callable[[], TextRun], places: Sequence[Place], more: More) -> None:
+    def run(
+        self,
+        work: Work,
+        clip: Clip,
+        clean: Callable[[], TextRun],
+        places: Sequence[Place],
+        more: More,
+        on_cells: OnCells,
+    ) -> None:
         """Compute cells and write them to the run folder, showing progress.
 
         Args:
@@ -55,6 +63,7 @@ class Executor(ABC):
             places: cells to compute.
             more: function that returns the places to train once all cells are done, if several processes can train in
                 parallel.
+            on_cells: function that is called with the number of finished cells, and returns text for the bar.
 
         Raises:
             UserError: a process died; finished cells are kept.
@@ -64,12 +73,14 @@ class Executor(ABC):
                 work.cache.mkdir(mode=0o700, parents=True)  # no other user may write there
                 for name in (PATHS, CONTENT_PATHS, *EDITED.values()):
                     (work.cache / name).mkdir()
-            self.compute(work, clip, clean(), places, more)
+            self.compute(work, clip, clean(), places, more, on_cells)
         finally:
             shutil.rmtree(work.cache, ignore_errors=True)
 
     @abstractmethod
-    def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:
+    def compute(
+        self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More, on_cells: OnCells
+    ) -> None:
         """Do all tasks, after the cache has been created.
 
         Args:
@@ -77,7 +88,7 @@ class Executor(ABC):
             clip: model.
             run: clean run of the texts. It may be large, so only this call holds a reference to it.
             places: cells to compute.
-            more: see `run`.
+            more, on_cells: see `run`.
         """
 
 
@@ -90,7 +101,13 @@ class Workers(Protocol):
 
 
 def in_workers(
-    work: Work, workers: Workers, at_once: int, rows: Sequence[int], keys: Sequence[Place], more: More
+    work: Work,
+    workers: Workers,
+    at_once: int,
+    rows: Sequence[int],
+    keys: Sequence[Place],
+    more: More,
+    on_cells: OnCells,
 ) -> None:
     """Do all tasks in workers: searches, edits, paths of attributions, cells, and the trainings that follow.
 
@@ -102,11 +119,11 @@ def in_workers(
         at_once: number of tasks that are done at the same time.
         rows: numbers of the attributed texts.
         keys: cells to compute.
-        more: see `Executor.run`.
+        more, on_cells: see `Executor.run`.
     """
     if work.searched and work.trained is not None:
         objective = work.trained.objective
-        with CellsProgress(work.folder, keys, at_once=at_once, searches=False, objective=objective) as progress:
+        with CellsProgress(work.folder, keys, on_cells, searches=False, objective=objective) as progress:
             workers.run_all(measured_task, keys, progress.look)
         workers.run_all(train_task, more(), lambda: None)
         return
@@ -120,7 +137,7 @@ def in_workers(
     with Bar(total=len(rows), desc="attributions", unit="text") as bar:
         paths = [(row, edited) for row in rows]
         workers.run_all(path_task, paths, lambda: bar.update(paths_done(work) - bar.n))
-    with CellsProgress(work.folder, keys, at_once=at_once, searches=not first) as progress:
+    with CellsProgress(work.folder, keys, on_cells, searches=not first) as progress:
         workers.run_all(cells_task, then, progress.look)
     workers.run_all(train_task, more(), lambda: None)
 

@@ -17,6 +17,7 @@ from interp.processes.pool import Pool, processes
 from interp.runs.place import Place
 from interp.subspaces.clean_run import TextRun
 from interp.sweep.executors.executor import Executor, More, in_workers, longest_first
+from interp.sweep.progress import OnCells
 from interp.sweep.tasks import TaskProcess, on_disk, prepare, prepared
 from interp.sweep.work import Work
 
@@ -31,7 +32,9 @@ class LocalExecutor(Executor):
     By default there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one process on other devices.
     """
 
-    def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:
+    def compute(
+        self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More, on_cells: OnCells
+    ) -> None:
         """Do all tasks."""
         config = work.config
         wanted = config.jobs or (min(cores(), _MOST_JOBS) if config.device == "cpu" else 1)
@@ -39,11 +42,11 @@ class LocalExecutor(Executor):
         rows = longest_first(work, run.tokens)
         if count == 1:
             with one_thread(), prepared(work, clip, run) as here:
-                in_workers(work, _Alone(here), 1, rows, places, tuple)  # later trainings have their own bar
+                in_workers(work, _Alone(here), 1, rows, places, tuple, on_cells)  # later trainings have their own bar
             return
         with _processes(work, run, count) as pool:
             del run
-            in_workers(work, pool, count, rows, places, more)
+            in_workers(work, pool, count, rows, places, more, on_cells)
 
 
 @dataclass(frozen=True)

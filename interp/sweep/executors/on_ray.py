@@ -26,6 +26,7 @@ from interp.subspaces.clean_run import TextRun
 from interp.sweep.executors.executor import Executor, More, in_workers, longest_first
 from interp.sweep.executors.ray_cluster import cluster
 from interp.sweep.executors.ray_tasks import Cluster, go_to
+from interp.sweep.progress import OnCells
 from interp.sweep.tasks import is_prepared, prepare
 from interp.sweep.work import Work
 
@@ -63,12 +64,20 @@ class _RayPool:
 class _OnRay(Executor):
     """Executor for a Ray cluster, which does as many tasks at the same time as the cluster has room for."""
 
-    def compute(self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More) -> None:  # noqa: ARG002
+    def compute(
+        self,
+        work: Work,
+        clip: Clip,  # noqa: ARG002
+        run: TextRun,
+        places: Sequence[Place],
+        more: More,
+        on_cells: OnCells,
+    ) -> None:
         """Do all tasks."""
         rows = longest_first(work, run.tokens)
         with _on_ray(work, run) as (nodes, room):
             del run
-            in_workers(work, nodes, room, rows, places, more)
+            in_workers(work, nodes, room, rows, places, more, on_cells)
         remove_unfinished(work.folder)  # files of workers that were lost
 
 

@@ -17,8 +17,17 @@ from training.studies.responses import Answer, Response
 _PATIENCE = 10.0  # seconds that a download may take
 
 
+_PAINTED = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
+
+
 def press(browser: Any, *keys: str) -> None:
-    ActionChains(browser).send_keys(*keys).perform()
+    """Press keys one after the other; after each Enter, wait until the page has painted what followed."""
+    start = 0
+    for end, key in enumerate(keys, 1):
+        if key == Keys.ENTER or end == len(keys):
+            ActionChains(browser).send_keys(*keys[start:end]).perform()
+            browser.execute_async_script(_PAINTED)
+            start = end
 
 
 def enter(browser: Any, page: Path, code: str) -> None:
