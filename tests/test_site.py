@@ -29,6 +29,8 @@ ELSEWHERE = {"first-project.md": "tests/test_install.py runs it, in an environme
 LONG = (
     "first-steps.md",
     "coming-from/open_clip.md",
+    "right.md",
+    "toy.md",
     *(  # half a minute each, and more
         f"how-to/{name}.md"
         for name in (

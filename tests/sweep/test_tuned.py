@@ -33,6 +33,7 @@ LAUNCHER = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "1
 LAUNCHER |= {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4"}
 
 
+@pytest.mark.thorough
 def test_each_cell_can_be_fine_tuned_too(
     done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -112,6 +113,7 @@ def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(m
     assert files_of(alone) == files_of(beside)
 
 
+@pytest.mark.thorough  # test_small_tuned.py has both passes, and test_resume.py interruptions
 def test_the_first_pass_leaves_a_whole_result(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -79,6 +79,7 @@ def test_logits_are_not_rounded_to_half_precision(generator: torch.Generator):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_fine_tuning_with_retention_keeps_more_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The loss on val, by which weights are kept, holds the term; without a weight the term is not even computed."""
     few = ["--objective", "behavioral", "--limit", "400", "--batch-size", "80", "--lr", "4e-3", "--max-steps", "15"]

@@ -40,7 +40,7 @@ def test_the_share_is_the_weighted_mean_of_items(make_study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_intervals_hold_the_truth(make_study, seed: int):
     """Of people and texts that are samples; seen 95 to 98 of 100."""
     study = make_study(n=400, models=2, items=30, people=24, each=30, seed=seed)
