@@ -16,12 +16,12 @@ class Role(Enum):
 
     Attributes:
         SETTING: numbers depend on its value, which is part of a result's identity.
-        LOADED: it names something to be loaded, whose content is part of a result's identity. A name in the manifest of
+        LOADED: the option names content to be loaded, which is part of a result's identity. A name in the manifest of
             an earlier run is loaded only if the named content is embedded or the user allows it.
-        IMPLIED: it changes no number by itself: a preset, or a choice of pairs or cells, which the identity records in
-            another way.
-        WORK: it says where or how the work is done, whom to trust, or whom to notify. An earlier run does not pass it
-            on.
+        IMPLIED: the option changes no number by itself: a preset, or a choice of pairs or cells, which the identity
+            records in another way.
+        WORK: the option says where or how the work is done, whom to trust, or whom to notify. An earlier run does not
+            pass the option on.
     """
 
     SETTING = auto()
@@ -34,11 +34,11 @@ SETTING, LOADED, IMPLIED, WORK = Role
 
 
 class DefaultName(str):
-    """Default name of an option, which a command can tell from the same name typed by the user."""
+    """Default name of an option, which a command can tell from an equal name that the user typed."""
 
 
 def is_default(value: Any, default: Any) -> bool:
-    """Return whether an option has its default value and was not set to the same name by the user.
+    """Return whether an option has its default value, and the user did not type an equal name.
 
     >>> is_default(3, 3), is_default("toy", DefaultName("toy")), is_default(DefaultName("toy"), DefaultName("toy"))
     (True, False, True)
@@ -101,7 +101,7 @@ def owned_fields(config: type) -> list[tuple[type, dataclasses.Field[Any]]]:
     """Return each field with the class that declares it first; own fields come before inherited fields."""
     fields = {field.name: field for field in dataclasses.fields(config)}
     owners: dict[str, type] = {}
-    for base in config.__mro__:  # the last class in this order that declares a field owns it
+    for base in config.__mro__:  # the last class in this order that declares a field is its owner
         owners |= {name: base for name in inspect.get_annotations(base) if name in fields}
     return [(base, fields[name]) for base in config.__mro__ for name, owner in owners.items() if owner is base]
 
@@ -118,9 +118,9 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 def shared_options(config: Any, other: type, *roles: Role) -> dict[str, Any]:
     """Return the values of the options that have one of the roles and that another command has too."""
-    known = {field.name for field in dataclasses.fields(other)}
+    names = {field.name for field in dataclasses.fields(other)}
     return {
-        field.name: getattr(config, field.name) for field in options_of(type(config), *roles) if field.name in known
+        field.name: getattr(config, field.name) for field in options_of(type(config), *roles) if field.name in names
     }
 
 

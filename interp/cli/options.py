@@ -20,11 +20,11 @@ class ModelOptions:
         loads="toy",
     )
     tokenizer: str | None = option(
-        None, "where to take the tokenizer from, if the model has none of its own", loads="toy"
+        None, "folder or hub id of the tokenizer, for a model without a tokenizer", loads="toy"
     )
     trust_run: bool = option(
         False,
-        "load what the files of a run name besides: a base, a tokenizer or data that are not in its folder",
+        "also load what the files of a run refer to outside its folder: a base model, a tokenizer or data",
         role=WORK,
     )
 
@@ -33,7 +33,7 @@ class ModelOptions:
 class DeviceOptions:
     """The device."""
 
-    device: str = option("cpu", "as torch names it: cpu, cuda, cuda:1")
+    device: str = option("cpu", "device in the notation of torch: cpu, cuda, cuda:1")
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class EngineOptions:
     """Place of the work."""
 
     engine: str = option(
-        "local", "processes on this machine, or a Ray cluster (extra ray)", choices=("local", "ray"), role=WORK
+        "local", "run on processes of this machine, or on a Ray cluster (extra ray)", choices=("local", "ray"), role=WORK
     )
     address: str | None = option(
         None,
-        "of the Ray cluster, as ray start says it, or auto; by default one is started on this machine",
+        "address of the Ray cluster, as ray start prints it, or auto; by default a cluster is started on this machine",
         role=WORK,
     )
     gpus_per_cell: float | None = option(
         None,
-        "GPUs, or the share of one, that a Ray cluster gives a cell (training.paper: a run); by default 1 where "
-        "there is work for it",
+        "number of GPUs, or share of one GPU, that a Ray cluster assigns to a cell (training.paper: to a run); "
+        "by default 1, or none if the device is the CPU",
         metavar="0.25",
         role=WORK,
     )
@@ -67,7 +67,7 @@ class SourceOptions:
 
     sources: Literal["random", "paired"] = option(
         "random",
-        "text that Z is taken from: the right kind of text of another image, or the other text of the same image",
+        "text that supplies Z: a text of the right kind from another image, or the other text of the same image",
         choices=("random", "paired"),
     )
 
@@ -83,13 +83,18 @@ class AttributionOptions:
     """Attributions."""
 
     norms: str = option(
-        "imageability,concreteness", "word norms, a list: names, or NAME=FILE.csv", metavar="NAMES", loads="[^=]*"
+        "imageability,concreteness",
+        "comma-separated word norms: names, or NAME=FILE.csv",
+        metavar="NAMES",
+        loads="[^=]*",
     )
-    attributed: int = option(64, "test pairs whose two texts are attributed, drawn from those with rated words in both")
+    attributed: int = option(
+        64, "number of test pairs whose two texts are attributed, drawn from pairs with rated words in both texts"
+    )
     n_steps: int = option(
         20,
-        "points of the path integral of attributions to begin with; texts whose sum "
-        "misses by more than 1 % get more, up to 16 times as many",
+        "initial number of points of the path integral of attributions; texts whose sum "
+        "is off by more than 1 % get more points, up to 16 times as many",
         most=_MOST_POINTS,
     )
 
@@ -100,7 +105,7 @@ class TransferOptions:
 
     transfer: str | None = option(
         None,
-        "classification sets, a list: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
+        "comma-separated classification sets: toy, cifar100, food101, imagenet, NAME=PATH, NAME=hub:owner/name; "
         "by default toy for the toy's data, cifar100,food101,imagenet for Concadia, and none for other data",
         metavar="LIST",
         loads="toy",

@@ -16,7 +16,8 @@ from interp.cli.types import named, real, whole
 from interp.errors import LONGEST, UserError, quoted, shown
 
 Config = TypeVar("Config")
-# Returns the options of an earlier run, given its name, the typed options, and a parser of words in front of these.
+# Function that combines the options of an earlier run with the typed options, given the name of the run, the typed
+# options, and a parser that puts words before the typed words.
 _Earlier = Callable[[str, Config, Callable[[Sequence[str]], Config]], Config]
 _RUN_AGAIN = "--config"  # key of the parsed value; no field can have this name
 
@@ -59,11 +60,11 @@ def parse(
             parser.set_defaults(**preset(_read(parser, config, words)[0]))
         return _read(parser, config, words)
 
-    own, run = ready(given)
+    typed, run = ready(given)
     if run is None or earlier is None:
-        return own
+        return typed
     try:
-        return earlier(run, own, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
+        return earlier(run, typed, lambda words: ready([*words, *given], f"in {quoted(run)}: ")[0])
     except UserError as error:
         _Parser(prog=spelled(prog)).exit(2, f"error: {' '.join(str(error).split())}\n")
 
@@ -93,13 +94,13 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
         if isinstance(default, bool):
             group.add_argument(flag(field.name), action="store_true", help=text)
             continue
-        shown = f"{text} (default: {default})" if default not in (None, "") else text
+        help_text = f"{text} (default: {default})" if default not in (None, "") else text
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name),
             default=default if field.metadata["action"] == "store" else None,
             type=kind,
-            help=shown.replace("%", "%%"),
+            help=help_text.replace("%", "%%"),
             metavar=field.metadata["metavar"],
             choices=choices.get(field.name, field.metadata["choices"]),
             nargs=field.metadata["nargs"],
@@ -112,21 +113,21 @@ def _help_again(config: type) -> str:
     """Return the help of `--config`, which lists the options that an earlier run does not pass on."""
     work = [flag(field.name) for field in options_of(config, WORK) if field.name not in ("out", "trust_run")]
     return (
-        "run a run again: options that are not given here are those of this run, a run folder or its manifest.json. "
-        f"--out must be given, and what says where and how to work is not taken ({', '.join(work)}); models, data and "
-        "files that it names are loaded only with --trust-run, or if they are given here"
+        "repeat a run, given by its folder or its manifest.json, with its options except where options are given here. "
+        f"--out must be given. Options on where and how to work are not repeated ({', '.join(work)}). Models, data and "
+        "files that the run refers to are loaded only with --trust-run, or if they are given here"
     )
 
 
 def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[Config, str | None]:
-    """Return the options that the words give, and the run that `--config` names."""
-    found, unknown = parser.parse_known_args(words)
+    """Return the options in the words, and the run that `--config` names."""
+    parsed, unknown = parser.parse_known_args(words)
     if unknown:
-        known = [flag(field.name) for _, field in owned_fields(config)]
-        near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
-    values = vars(found)
+        flags = [flag(field.name) for _, field in owned_fields(config)]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    values = vars(parsed)
     for name in (name for name, value in values.items() if value == []):  # argparse skips a `--` there
         parser.error(f"argument {flag(name)}: a value is expected")
     run = values.pop(_RUN_AGAIN, None)
@@ -143,7 +144,7 @@ def _read(parser: _Parser, config: type[Config], words: Sequence[str]) -> tuple[
 def command_line(prog: str, config: Any) -> str:
     """Return the shell command that gives these options; options with their default values are left out.
 
-    A None in place of another default can only come from a preset, and the preset itself is an option.
+    A None in place of another default can only come from a preset, which is an option itself.
     """
     words: list[str] = []
     for _, field in owned_fields(type(config)):

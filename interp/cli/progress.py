@@ -15,17 +15,17 @@ EVERY = 60.0  # seconds between two lines
 
 
 class Bar(tqdm):
-    """Progress bar of tqdm, which disappears at the end unless `leave` is set; without a terminal, it writes lines."""
+    """Progress bar of tqdm, which disappears at the end unless `leave` is set. Without a terminal, it writes lines."""
 
     clock: ClassVar[Callable[[], float]] = time.monotonic
 
-    def __init__(self, *given: Any, disable: bool | None = None, leave: bool = False, **options: Any) -> None:
+    def __init__(self, *arguments: Any, disable: bool | None = None, leave: bool = False, **options: Any) -> None:
         """Start the bar with the options of tqdm; a disabled bar writes no lines either."""
-        super().__init__(*given, disable=disable, leave=leave, **options)
+        super().__init__(*arguments, disable=disable, leave=leave, **options)
         self._lines = disable is None and bool(self.disable)
         self._began = self._wrote = Bar.clock()
         self._noun = str(options.get("unit", "step"))
-        self._of = options.get("total") if self.iterable is None else _length(self.iterable)
+        self._total = options.get("total") if self.iterable is None else _length(self.iterable)
         self._title = str(options.get("desc") or "progress")
 
     def __iter__(self) -> Iterator[Any]:
@@ -33,8 +33,8 @@ class Bar(tqdm):
         if not self._lines:
             yield from super().__iter__()
             return
-        for thing in self.iterable:
-            yield thing
+        for item in self.iterable:
+            yield item
             self.update()
 
     def update(self, n: float | None = 1) -> bool | None:
@@ -51,11 +51,11 @@ class Bar(tqdm):
 
     def _line(self, seconds: float) -> str:
         done = f"{self._title}: {self.n:.0f}"
-        if not self._of:
+        if not self._total:
             return f"{done} {self._noun}s in {duration(seconds)}"
-        left = f", about {duration(seconds / self.n * (self._of - self.n))} left" if 0 < self.n < self._of else ""
-        return f"{done} of {self._of:.0f} {self._noun}s{left}"
+        left = f", about {duration(seconds / self.n * (self._total - self.n))} left" if 0 < self.n < self._total else ""
+        return f"{done} of {self._total:.0f} {self._noun}s{left}"
 
 
-def _length(things: Any) -> int | None:
-    return len(things) if hasattr(things, "__len__") else None
+def _length(items: Any) -> int | None:
+    return len(items) if hasattr(items, "__len__") else None

@@ -17,7 +17,7 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
     """Run the body of a command, and return the exit status.
 
     A user error, a full disk or a lack of memory gives one line and status 2. Ctrl-C, SIGTERM and SIGHUP give a hint
-    how to continue, and the statuses 130, 143 and 129.
+    on how to continue, and the statuses 130, 143 and 129.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -26,21 +26,21 @@ def run(main: Callable[[], int], *, on_interrupt: Callable[[], str]) -> int:
         with stoppable():
             return main()
     except UserError as error:
-        said = str(error)
+        message = str(error)
     except KeyboardInterrupt as caught:
-        came = as_stopped(caught)
-        how = f"ended by {came.name}" if isinstance(came, StopRequest) else "interrupted"
-        print(f"\n{how}; {on_interrupt()}", file=sys.stderr)
-        return status_of(came)
+        request = as_stopped(caught)
+        event = f"ended by {request.name}" if isinstance(request, StopRequest) else "interrupted"
+        print(f"\n{event}; {on_interrupt()}", file=sys.stderr)
+        return status_of(request)
     except BrokenPipeError:  # a reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     except OSError as error:
         where = f"'{error.filename}': " if error.filename else ""
-        said = f"{where}{error.strerror or error}; mend that, and the same command goes on"
+        message = f"{where}{error.strerror or error}; correct this, then repeat the command to continue"
     except MemoryError:
-        said = "there is not enough memory; use fewer data (--limit) or a smaller model"
-    print(f"error: {spelled(' '.join(said.split()))}", file=sys.stderr)
+        message = "there is not enough memory; use fewer data (--limit) or a smaller model"
+    print(f"error: {spelled(' '.join(message.split()))}", file=sys.stderr)
     return 2
 
 

@@ -1,4 +1,4 @@
-"""Spelling of commands in all output of a command, after the command name that the user typed. No torch."""
+"""Spelling of commands in the output of a command, which follows the command name that the user typed. No torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 _MODULE = re.compile(r"python -m ([\w.]+)")
-_names: Mapping[str, str] = {}  # module -> command, where the user typed a command's name
+_names: Mapping[str, str] = {}  # module -> command, if the user typed the name of a command
 
 
 def spell_as(names: Mapping[str, str]) -> None:
@@ -28,4 +28,4 @@ def spelled(text: str) -> str:
     'run clip-descriptions sweep --merge, or python -m mkdocs'
     >>> spell_as({})
     """
-    return _MODULE.sub(lambda found: _names.get(found[1], found[0]), text)
+    return _MODULE.sub(lambda match: _names.get(match[1], match[0]), text)

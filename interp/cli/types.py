@@ -17,7 +17,7 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"\s*[+-]?\d+\s*", text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number")
     if len(text.strip()) > 20 or abs(int(text)) > MOST:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is beyond {MOST}, which cannot be meant")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is too large; the largest whole number is {MOST}")
     return int(text)
 
 
@@ -28,7 +28,7 @@ def real(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number that can be used")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a finite number")
     return value
 
 
@@ -39,7 +39,7 @@ def named(text: str) -> str:
     if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not UTF-8; rename the file")
     if len(text) > _LONGEST_PATH:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; the most are {_LONGEST_PATH}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has {len(text)} letters; at most {_LONGEST_PATH} are allowed")
     return text
 
 
@@ -54,21 +54,21 @@ def parse_ints(text: str, name: str, *, low: int = 0) -> list[int]:
             number is below `low` or above `MOST`.
     """
     given = f"{name} {shown(text)}"
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if max(len(first), len(last)) > 20:
-            raise UserError(f"{given}: {quoted(part.strip())} is beyond {MOST}, which cannot be meant")
+            raise UserError(f"{given}: {quoted(part.strip())} is too large; the largest whole number is {MOST}")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(f"{given}: {quoted(part.strip())} is neither a number nor a range; write 6-12 or 2,4,8")
         start, stop = int(first), int(last) if dash else int(first)
         if stop < start:
             raise UserError(f"{given} runs backwards; write {stop}-{start}")
         if start < low:
-            raise UserError(f"{given}: {start} is too small, the least is {low}")
+            raise UserError(f"{given}: {start} is too small; the smallest number is {low}")
         if stop > MOST:
-            raise UserError(f"{given}: {stop} is beyond {MOST}, which cannot be meant")
+            raise UserError(f"{given}: {stop} is too large; the largest whole number is {MOST}")
         if stop - start > 10_000:
-            raise UserError(f"{given} names {stop - start + 1} numbers; that cannot be meant")
-        found.update(range(start, stop + 1))
-    return sorted(found)
+            raise UserError(f"{given} has a range of {stop - start + 1} numbers; at most 10001 are allowed")
+        numbers.update(range(start, stop + 1))
+    return sorted(numbers)

@@ -1,4 +1,4 @@
-"""Worker processes of a sweep: started with little data, watched, and ended with the sweep, whatever ends it."""
+"""Worker processes of a sweep. They start with little data, are watched, and end with the sweep, however it ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Context(SpawnContext):
         super().__init__()
         self.started: list[SpawnProcess] = []
 
-    # the attribute of the base is a class that is only called
+    # in the base class, this attribute is a class that is only called
     def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
         process = SpawnProcess(*args, **kwargs)
         self.started.append(process)
@@ -37,12 +37,12 @@ class _Context(SpawnContext):
     @property
     def alive(self) -> list[SpawnProcess]:
         """Processes that were started and have not ended."""
-        return [one for one in self.started if one.pid is not None and one.exitcode is None]
+        return [process for process in self.started if process.pid is not None and process.exitcode is None]
 
     @property
-    def one_died(self) -> bool:
+    def any_ended(self) -> bool:
         """True if a process has ended; while there is work, no process ends by itself."""
-        return any(one.pid is not None and one.exitcode is not None for one in self.started)
+        return any(process.pid is not None and process.exitcode is not None for process in self.started)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Pool:
     faults: list[BaseException | None]
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` now and then.
+        """Do a task for all items, and call `look` every `LOOK` seconds or more often.
 
         Raises:
             BrokenProcessPool: a process died. The executor by itself does not notice a process that dies while it
@@ -71,7 +71,7 @@ class Pool:
             look()
             for future in done:
                 future.result()
-            if self.context.one_died or self.faults:
+            if self.context.any_ended or self.faults:
                 raise BrokenProcessPool
 
 
@@ -81,7 +81,7 @@ def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator
 
     Args:
         path: argument of `prepare`. The arguments of a new process pass through a pipe with a small buffer. If the
-            process is killed before it has read a large argument, its parent waits for ever.
+            process is killed before it has read a large argument, its parent waits forever.
 
     Raises:
         UserError: a process died; finished work of the other processes is kept.
@@ -98,7 +98,7 @@ def processes(count: int, prepare: Callable[[str], None], path: str) -> Iterator
             executor.shutdown(cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise UserError(
-                    "a process died, perhaps for want of memory; finished cells are kept: "
+                    "a process died, perhaps because memory ran out; finished cells are kept: "
                     "run the same command again, with --jobs 1 or a smaller --limit"
                 ) from error
             raise

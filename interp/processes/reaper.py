@@ -18,7 +18,7 @@ from contextlib import suppress
 import psutil
 
 EVERY = 0.5  # seconds between checks
-ROUNDS, _PAUSE = 20, 0.1  # searches, since a killed process may just have started another; seconds
+ROUNDS, _PAUSE = 20, 0.1  # number of searches, since a killed process may just have started another; seconds between searches
 
 
 def main() -> None:
@@ -26,18 +26,18 @@ def main() -> None:
     root, mark = int(sys.argv[1]), sys.argv[2]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    known: set[psutil.Process] = set()
+    recorded: set[psutil.Process] = set()
     while not select.select([sys.stdin], [], [], EVERY)[0] or os.read(sys.stdin.fileno(), 1):
-        known |= descendants(root)
+        recorded |= descendants(root)
     for _ in range(ROUNDS):
-        known = set(filter(runs, known))
-        found = known.union(*(descendants(process.pid) for process in known), marked(mark))
-        for process in found:
-            with suppress(psutil.Error):  # another user's, or it has ended
+        recorded = set(filter(runs, recorded))
+        running = recorded.union(*(descendants(process.pid) for process in recorded), marked(mark))
+        for process in running:
+            with suppress(psutil.Error):  # it has ended, or belongs to another user
                 process.kill()
-        if not found:
+        if not running:
             break
-        known = found
+        recorded = running
         time.sleep(_PAUSE)
 
 
@@ -60,7 +60,7 @@ def marked(mark: str) -> Iterator[psutil.Process]:
     """Yield other processes of this user with NAME=VALUE in their environment."""
     name, _, value = mark.partition("=")
     for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):  # it has ended, or is another user's
+        with suppress(psutil.Error, OSError):  # it has ended, or belongs to another user
             if process.environ().get(name) == value and process.pid != os.getpid():
                 yield process
 

@@ -1,4 +1,4 @@
-"""Signals that ask a command to end, handled like Ctrl-C, so that finished work is kept. No torch."""
+"""Signals that ask a command to end. They are handled like Ctrl-C, so that finished work is kept. No torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StopRequest(KeyboardInterrupt):
 
 
 def status_of(error: KeyboardInterrupt) -> int:
-    """Return the exit status of a command that was ended so: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    """Return the exit status of a command that a signal ended: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + (error.number if isinstance(error, StopRequest) else signal.SIGINT)
 
 
@@ -44,13 +44,13 @@ def stoppable() -> Iterator[None]:
         return
     global _came
     _came = None
-    mine = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in mine:
+    handled = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in handled:
         signal.signal(number, _stop)
     try:
         yield
     finally:
-        for number in mine:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
 
 

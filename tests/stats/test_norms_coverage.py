@@ -30,7 +30,7 @@ HARDEST = {
 
 
 def _marked(names: Iterable[str]) -> list[Any]:
-    """Return the names of worlds; half a minute of the hardest worlds is in each run, and all others in thorough runs."""
+    """Return the names of worlds; the hardest worlds are in each run, and all others in thorough runs."""
     return [pytest.param(name, marks=[] if name in HARDEST else [pytest.mark.thorough]) for name in names]
 
 
