@@ -60,8 +60,8 @@ def test_what_is_missing_is_said(run: Path):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (None, "a new run keeps it"),
-        ({"cell": {"layer": 7, "size": 4, "seed": 0}}, "a new run keeps it"),  # another cell has been chosen since
+        (None, "a new run keeps them"),
+        ({"cell": {"layer": 7, "size": 4, "seed": 0}}, "a new run keeps them"),  # another cell has been chosen since
         ({"directions": []}, "no direction in Z along which held-out texts differ"),
     ],
 )

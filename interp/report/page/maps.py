@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from interp.drawing.colours import as_hex, ink_on
+from interp.measures import MEASURED
 from interp.measures.schema import written
 from interp.report.heatmaps import Grid, grid, trained_first
 from interp.report.layout import CONTROLS, MeasureDisplay
@@ -100,7 +101,9 @@ def heatmap(sweep: SweepRun) -> Heatmap:
 
 def _is_fact(display: MeasureDisplay, tuned: bool) -> bool:
     """Return whether the line below the heatmap shows a measure: those of the model that the sweep is about."""
-    return display.tuned == tuned and display.family != CONTROLS and display.key.measure != "shift"
+    key = display.key
+    is_brief = key.measure != "shift" and key.route in ("", MEASURED[0])
+    return is_brief and display.tuned == tuned and display.family != CONTROLS
 
 
 def _name(display: MeasureDisplay) -> str:
