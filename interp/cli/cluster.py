@@ -39,7 +39,7 @@ def _check_address(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or "/" in address or not re.fullmatch(r"[0-9]{1,5}", port):
         raise UserError(
-            f"--address {quoted(address)} is not an address of a Ray cluster; write HOST:6379, or auto on a node of the cluster"
+            f"--address {quoted(address)} is no address of a Ray cluster; write HOST:6379, or auto on one of its nodes"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT).close()

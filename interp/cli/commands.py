@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from interp import cli
 from interp.errors import quoted
 
-# Name -> module with a `main`, and a summary. Modules are given by name, since training and figures import this package.
+# Name -> name of a module with a `main`, and a summary. Importing these modules here would be circular.
 COMMANDS = {
     "score": ("interp.scoring.__main__", "score how well alt texts fit their images (spreadsheet in, page out)"),
     "sweep": ("interp.sweep.__main__", "compare layers and subspace sizes of a CLIP model, end to end"),

@@ -41,7 +41,10 @@ class EngineOptions:
     """Place of the work."""
 
     engine: str = option(
-        "local", "run on processes of this machine, or on a Ray cluster (extra ray)", choices=("local", "ray"), role=WORK
+        "local",
+        "run on processes of this machine, or on a Ray cluster (extra ray)",
+        choices=("local", "ray"),
+        role=WORK,
     )
     address: str | None = option(
         None,

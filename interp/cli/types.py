@@ -17,7 +17,7 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"\s*[+-]?\d+\s*", text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number")
     if len(text.strip()) > 20 or abs(int(text)) > MOST:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is too large; the largest whole number is {MOST}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is out of range; whole numbers go up to {MOST}")
     return int(text)
 
 

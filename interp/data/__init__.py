@@ -49,8 +49,7 @@ def _hub(where: str, _seed: int, contrast: Contrast | None) -> PairSet:
 
 
 # Form of a data set's name -> its loader, which takes the part after the colon, the seed, and the requested contrast.
-# Capitals after the colon stand for a name. To add a data set, write its loader into a file of its own and list it
-# here.
+# Capitals after the colon stand for a name. To add a data set, write its loader into a new file and list it here.
 DATA_SETS: dict[str, _Loader] = {
     "toy": _toy,
     "toy:charts": _charts,
@@ -83,8 +82,8 @@ def load_pairs(
         seed: seed of the division, of the drawing, and of the toy world's scenes.
         as_published: divide nothing, and leave out no pair for its texts. Some splits may then be missing, and `split`
             only selects.
-        kinds: names of the two kinds of text, the kind that should be preferred first, as in ``text_a,text_b``. For
-            ``csv:FILE`` and ``hf:OWNER/NAME``, they are two columns of the data; other data sets have their own kinds.
+        kinds: names of the two kinds of text, the preferred kind first, as in ``text_a,text_b``. For
+            ``csv:FILE`` and ``hf:OWNER/NAME``, the names are two columns of the data. Other data sets have fixed kinds.
 
     Returns:
         Pairs in the order of the data; a note reports any division and any pairs that were left out.
@@ -97,15 +96,15 @@ def load_pairs(
     pairs = load(where, seed, contrast)
     if contrast is not None and not contrast.agrees(pairs.contrast):
         raise DataError(f"{spec} has texts of the kinds {pairs.contrast}, not {contrast}; leave kinds out")
-    there = sorted({pair.split for pair in pairs.pairs})
-    if split is None and len(there) == 1 and not as_published:
-        split = there[0]
+    present = sorted({pair.split for pair in pairs.pairs})
+    if split is None and len(present) == 1 and not as_published:
+        split = present[0]
     if split is not None:
         pairs = pairs.split(split)
-    elif not as_published and (missing := [name for name in SPLITS if name not in there]):
+    elif not as_published and (missing := [name for name in SPLITS if name not in present]):
         raise DataError(
-            f"{spec} has no split '{missing[0]}', only {', '.join(there)}; "
-            f"choose a split, such as '{there[0]}', which is then divided by group"
+            f"{spec} has no split '{missing[0]}', only {', '.join(present)}; "
+            f"choose a split, such as '{present[0]}', which is then divided by group"
         )
     if not as_published:
         pairs = without_equal_texts(pairs)
@@ -113,8 +112,8 @@ def load_pairs(
     if split is not None and not as_published:
         pairs = replace(pairs, pairs=divide(pairs.pairs, seed=seed))
         counts = ", ".join(f"{sum(pair.split == name for pair in pairs.pairs)} {name}" for name in SPLITS)
-        what = "the data have no splits and were" if split == WHOLE else f"split '{split}' alone was"
-        notes.append(f"{what} divided by group: {counts}")
+        subject = "the data have no splits and were" if split == WHOLE else f"split '{split}' alone was"
+        notes.append(f"{subject} divided by group: {counts}")
     if limit is not None and limit < len(pairs):  # after the division, which must not depend on the limit
         kept = _limit(pairs.pairs, limit, seed)
         notes.append(f"{len(kept)} of {len(pairs)} pairs are used, drawn at random")

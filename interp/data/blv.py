@@ -48,9 +48,9 @@ class RatedText:
         context: context from the article in which the description appears.
         image: name of the image, without suffix, in Unicode's form NFC.
         ratings: question of `QUESTIONS` -> mean rating, 1 to 5; NaN without an answer.
-        article: text of the article; empty where the file has no column ``article_text``.
-        readers: code of each person that was asked; empty where the file has no column ``participant``.
-        answers: question of `QUESTIONS` -> rating of each person that was asked; NaN without an answer.
+        article: text of the article; empty if the file has no column ``article_text``.
+        readers: code of each person who was asked; empty if the file has no column ``participant``.
+        answers: question of `QUESTIONS` -> rating of each person who was asked; NaN without an answer.
     """
 
     description: str
@@ -63,7 +63,7 @@ class RatedText:
 
     @property
     def raters(self) -> int:
-        """Number of people that were asked."""
+        """Number of people who were asked."""
         return len(next(iter(self.answers.values())))
 
 
@@ -119,14 +119,14 @@ def load_blv(folder: Path | str) -> RatedTexts:
     folder = Path(folder)
     if not os.path.isdir(folder):  # unlike Path.is_dir, never raises
         raise DataError(
-            f"no folder '{folder}' with the ratings; make it: git clone https://{SOURCE} {shlex.quote(str(folder))}"
+            f"no folder '{folder}' with the ratings; create it: git clone https://{SOURCE} {shlex.quote(str(folder))}"
         )
     ratings, images = _places(folder)
     table = _ratings_table(ratings)
     answers, articles = _answers(table), _articles(table)
     paths = _paths(images, {image for _, _, image in answers})
     if missing := [image for _, _, image in answers if image not in paths]:
-        raise DataError(f"'{images}' has no image {quoted(missing[0])}; take it from {SOURCE}")
+        raise DataError(f"'{images}' has no image {quoted(missing[0])}; download it from {SOURCE}")
     texts = tuple(_rated(text, rows, articles.get(text, "")) for text, rows in answers.items())
 
     def read(image: str) -> bytes:
@@ -137,7 +137,7 @@ def load_blv(folder: Path | str) -> RatedTexts:
 
 
 def _places(folder: Path) -> tuple[Path, Path]:
-    """Return the file of ratings and the folder of images, in a clone of the authors' repository or by our names."""
+    """Return the file of ratings and the folder of images, with our names or as in the authors' repository."""
     ours, cloned = (folder / RATINGS, folder / _IMAGES), (folder / _CLONED[0], folder / _CLONED[1])
     return cloned if os.path.isfile(cloned[0]) and not os.path.isfile(ours[0]) else ours
 
@@ -153,11 +153,11 @@ def _rated(text: tuple[str, str, str], rows: Sequence[tuple[str, tuple[float, ..
 def _ratings_table(path: Path) -> Table:
     """Read the file of ratings; raise `DataError` if it is missing or lacks a column."""
     if not os.path.isfile(path):
-        raise DataError(f"'{path.parent}' has no {path.name}, nor is it a clone of {SOURCE}")
+        raise DataError(f"'{path.parent}' has no {path.name} and is not a clone of {SOURCE}; clone this repository")
     table = read_table(path)
     table.require(*_TEXT, *QUESTIONS.values())
     if not table.rows:
-        raise DataError(f"'{path}' holds no ratings; take it from {SOURCE}")
+        raise DataError(f"'{path}' holds no ratings; download it from {SOURCE}")
     return table
 
 
@@ -191,7 +191,7 @@ def _rating(row: Row, column: str) -> float:
     except ValueError:
         rating = math.nan
     if not 1 <= rating <= 5:
-        raise row.error(column, f"{quoted(cell)} is not a rating from 1 to 5; leave it empty if there is none")
+        raise row.error(column, f"{quoted(cell)} is not a rating from 1 to 5; leave the cell empty if unrated")
     return rating
 
 
@@ -205,19 +205,19 @@ def _paths(folder: Path, images: Collection[str]) -> dict[str, Path]:
 
     Args:
         images: names without suffix, in Unicode's form NFC; some file systems keep names in another form. A name
-            without accents also matches the file with accents, as for one image of the authors' repository.
+            without accents also matches a file with accents, since the authors' repository has one image like this.
     """
     try:
         files = sorted(path for path in folder.iterdir() if not path.is_dir())
     except OSError as error:
-        raise DataError(f"cannot read the images in '{folder}': {error.strerror}; take them from {SOURCE}") from error
+        raise DataError(f"cannot read images in '{folder}': {error.strerror}; download them from {SOURCE}") from error
     named = {unicodedata.normalize("NFC", path.stem): path for path in files}
     plain: dict[str, list[Path]] = {}
     for name, path in named.items():
         plain.setdefault(_without_accents(name), []).append(path)
     alone = {name: paths[0] for name, paths in plain.items() if len(paths) == 1}
-    known = alone | named
-    return {image: known[image] for image in images if image in known}
+    by_name = alone | named
+    return {image: by_name[image] for image in images if image in by_name}
 
 
 def _without_accents(name: str) -> str:

@@ -12,7 +12,7 @@ from interp.errors import quoted
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 SIGN: dict[Direction, int] = {"up": 1, "down": -1}  # sign of the predicted change of the score
-_MOST_ALIKE = 3  # length of a common prefix from which on a heading cannot tell two names apart
+_MOST_ALIKE = 3  # length of a common prefix after which a heading cannot tell two names apart
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Contrast:
         if len(names) != 2 or not all(names):
             raise DataError(
                 f"kinds {quoted(text)}: name two kinds of text with a comma between them, "
-                f"the one that should be preferred first, as in '{PAPER}'"
+                f"the preferred kind first, as in '{PAPER}'"
             )
         return cls(*names)
 
@@ -111,7 +111,8 @@ class Contrast:
     def narrow(self, direction: Direction) -> str:
         """Return a short heading of a column.
 
-        Names are cut just after their first difference. If it comes too late, the heading has ``neg`` and ``pos``.
+        Names are cut just after their first difference. If this difference comes too late, the heading has ``neg`` and
+        ``pos``.
 
         >>> Contrast("white wine", "warm beer").narrow("up"), Contrast("text b", "text a").narrow("up")
         ('war>whi', 'neg>pos')
@@ -119,7 +120,8 @@ class Contrast:
         base, source = self._brief(direction)
         if len(base) == 1:
             return self.arrow(direction)
-        same = next((i for i, (one, other) in enumerate(zip(base, source, strict=False)) if one != other), _MOST_ALIKE)
+        letters = enumerate(zip(base, source, strict=False))
+        same = next((i for i, (letter, other) in letters if letter != other), _MOST_ALIKE)
         if same >= _MOST_ALIKE:
             return "neg>pos" if direction == "up" else "pos>neg"
         return f"{base[: same + 2]}>{source[: same + 2]}"

@@ -1,19 +1,19 @@
 """Pairs for the user's own question, from a table that lies next to its images.
 
 Each row is a pair. The table is a CSV file with commas, semicolons or tabs, in UTF-8 or UTF-16, or a spreadsheet
-(.xlsx, .ods). It has these columns in any order, in any case; others are ignored:
+(.xlsx, .ods). It has these columns in any order, in any case. Other columns are ignored:
 
 =========== ========================================================================================================
 ``image``   path of the image, relative to the folder of the file, without ``..``; links are followed
 two texts   columns of any name, such as ``text_a`` and ``text_b``; a contrast names them
 ``split``   optional: ``train``, ``val`` or ``test``; without it, `interp.data.load_pairs` divides the pairs by group
-``group``   optional: unit that must stay in one split, such as an article; without it, each image is a group of its own
+``group``   optional: unit that must stay in one split, such as an article; without it, each image is one group
 ``context`` optional: text of the article in which the image appears, for contextual scores
 ``id``      optional: unique name of the pair; without it, the path of the image, numbered if the path is repeated
 =========== ========================================================================================================
 
-A text may hold commas, quotes and line breaks if it is quoted and its own quotes are doubled, as in every CSV file.
-Spaces and line breaks around a cell are removed. Spaces and line breaks inside a text are kept.
+A quoted text may hold commas, quotes and line breaks. Quotes inside a text are doubled, as in every CSV file. Spaces
+and line breaks around a cell are removed. Spaces and line breaks inside a text are kept.
 
 Messages number rows as a spreadsheet shows them: the header is row 1, blank rows count, and a text with line breaks
 occupies one row.
@@ -70,11 +70,11 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
         for row, name, group in zip(table.rows, ids, groups, strict=True)
     )
     files = {pair.id: (row, image) for pair, row, image in zip(pairs, table.rows, images, strict=True)}
-    folder, there = Path(path).parent, NamedFiles(Path(path).parent)
+    folder, image_files = Path(path).parent, NamedFiles(Path(path).parent)
 
     def read(image: str) -> bytes:
         """Return the content of an image file."""
-        return read_file(there.find(image) or folder / image, MOST_IMAGE)
+        return read_file(image_files.find(image) or folder / image, MOST_IMAGE)
 
     def open_image(pair: Pair) -> Image:
         row, image = files[pair.id]
@@ -83,13 +83,13 @@ def load_csv(path: Path | str, contrast: Contrast | None = None) -> PairSet:
         except DataError as error:
             raise row.error(IMAGE, str(error)) from error
 
-    found = with_one_group_for_each_picture(
+    grouped = with_one_group_for_each_picture(
         PairSet(f"csv:{path}", pairs, open_image, lambda pair: checksum(files[pair.id][1], read), table.notes, contrast)
     )
-    if any(there.find(image) for image in images):
-        return replace(found, notes=(*found.notes, *_notes(found.pairs)))
-    lacking = f"none of the images of '{table.file}' is there, the first is {quoted(images[0])}: only texts can be used"
-    return replace(found, notes=(*found.notes, *_notes(found.pairs), lacking), has_images=False)
+    if any(image_files.find(image) for image in images):
+        return replace(grouped, notes=(*grouped.notes, *_notes(grouped.pairs)))
+    lacking = f"no image of '{table.file}' exists (first: {quoted(images[0])}); only texts can be used"
+    return replace(grouped, notes=(*grouped.notes, *_notes(grouped.pairs), lacking), has_images=False)
 
 
 def _column(kind: str) -> str:
@@ -99,14 +99,14 @@ def _column(kind: str) -> str:
 
 def _contrast(table: Table, contrast: Contrast | None) -> Contrast:
     """Return the contrast, after checking that the table has its columns and a column of images."""
-    example = "as in kinds='text_a,text_b', the one that should be preferred first"
+    example = "as in kinds='text_a,text_b', the preferred kind first"
     if IMAGE not in table.columns:
-        raise DataError(f"'{table.file}' has no column {IMAGE} with the paths of images; it has: {table.listed}")
+        raise DataError(f"'{table.file}' has no column {IMAGE} with the paths of images; its columns: {table.listed}")
     kinds = (contrast or PAPER).kinds
     if missing := [kind for kind in kinds if _column(kind) not in table.columns]:
         raise DataError(
             f"'{table.file}' has no column {quoted(missing[0])}; name two columns of texts with kinds, {example}; "
-            f"it has: {table.listed}"
+            f"its columns: {table.listed}"
         )
     if taken := [kind for kind in kinds if _column(kind) in (IMAGE, SPLIT, _GROUP, ID)]:
         raise DataError(
@@ -123,7 +123,7 @@ def _image(row: Row) -> str:
         raise row.error(
             IMAGE,
             f"{quoted(given)} leads out of the folder of the file; put the image into that folder, and write its path "
-            "from there, without '..'",
+            "relative to the folder, without '..'",
         )
     return str(PurePosixPath(given))
 
@@ -133,7 +133,7 @@ def _given_ids(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         other = first.setdefault(row.filled(ID), row)
         if other is not row:
-            raise row.error(ID, f"{quoted(row[ID])} is the id of row {other.number} too; give each row its own")
+            raise row.error(ID, f"{quoted(row[ID])} is also the id of row {other.number}; give each row a different id")
     return list(first)
 
 
@@ -159,7 +159,7 @@ def _given_groups(rows: Sequence[Row], images: Sequence[str]) -> list[str]:
             raise row.error(
                 _GROUP,
                 f"{quoted(row[_GROUP])} differs from {quoted(other[_GROUP])} in row {other.number}, which has the same "
-                "image; give both rows one group",
+                "image; give both rows the same group",
             )
     return [row[_GROUP] for row in rows]
 
@@ -181,6 +181,6 @@ def _notes(pairs: Sequence[Pair]) -> tuple[str, ...]:
     if not (torn := [group for group, names in splits.items() if len(names) > 1]):
         return ()
     return (
-        f"{len(torn)} of {len(splits)} groups have pairs in more than one split, the first is {quoted(torn[0])}; "
-        "what is measured on held-out pairs may have been learned from others of their group",
+        f"{len(torn)} of {len(splits)} groups have pairs in more than one split (first: {quoted(torn[0])}); "
+        "a model may have learned the groups of held-out pairs in training",
     )

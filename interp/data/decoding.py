@@ -35,14 +35,14 @@ def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
     """Decode a table file.
 
     Args:
-        guess: True to also accept bytes in other encodings than those of Unicode.
+        guess: True to also accept encodings that are not Unicode's.
 
     Returns:
         The text, and the name of an encoding other than UTF-8.
 
     Raises:
-        UnicodeDecodeError: the bytes are not text in UTF-8, nor marked as UTF-16 or UTF-32, nor in an encoding that
-            could be guessed.
+        UnicodeDecodeError: the bytes are not UTF-8, are not marked as UTF-16 or UTF-32, and have no encoding that could
+            be guessed.
     """
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
@@ -52,7 +52,7 @@ def decode(content: bytes, *, guess: bool) -> tuple[str, str | None]:
     try:
         return content.decode("utf-8"), None
     except UnicodeDecodeError:
-        if not guess or _is_damaged(content) or not (guessed := _guessed(content)):
+        if not guess or _is_damaged(content) or not (guessed := _guess(content)):
             raise
         return guessed
 
@@ -73,7 +73,7 @@ def _unmarked(content: bytes) -> str | None:
     return None
 
 
-def _guessed(content: bytes) -> tuple[str, str] | None:
+def _guess(content: bytes) -> tuple[str, str] | None:
     try:
         text = content.decode(_WINDOWS)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Cheaply detectable defects of data that spoil measurements: a picture under two names, a text of both kinds."""
+"""Cheap detection of data defects that spoil measurements: a picture with two names, a text of both kinds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def with_one_group_for_each_picture(pairs: PairSet) -> PairSet:
     first: dict[str, Pair] = {}
     alike: list[tuple[Pair, Pair]] = []
 
-    def whole(group: str) -> str:
+    def merged_group(group: str) -> str:
         while names.get(group, group) != group:
             group = names[group]
         return group
@@ -32,19 +32,19 @@ def with_one_group_for_each_picture(pairs: PairSet) -> PairSet:
         other = first.setdefault(key, pair)
         if other is pair or key == UNREADABLE:
             continue
-        if whole(pair.group) != whole(other.group):
+        if merged_group(pair.group) != merged_group(other.group):
             alike.append((other, pair))
-            names[whole(pair.group)] = whole(other.group)
-    known = replace(pairs, image_key=lambda pair: keys.get(pair.id) or pairs.image_key(pair))
+            names[merged_group(pair.group)] = merged_group(other.group)
+    keyed = replace(pairs, image_key=lambda pair: keys.get(pair.id) or pairs.image_key(pair))
     if not alike:
-        return known
-    one, same = alike[0]
+        return keyed
+    original, copy = alike[0]
     note = (
-        f"{plural(len(alike), 'picture')} again under other names, the first is {quoted(one.id)} as {quoted(same.id)}: "
+        f"{plural(len(alike), 'picture')} with several names (first: {quoted(original.id)} and {quoted(copy.id)}): "
         "pairs of the same picture are in one group"
     )
-    merged = tuple(replace(pair, group=whole(pair.group)) for pair in pairs.pairs)
-    return replace(known, pairs=merged, notes=(*pairs.notes, note))
+    merged = tuple(replace(pair, group=merged_group(pair.group)) for pair in pairs.pairs)
+    return replace(keyed, pairs=merged, notes=(*pairs.notes, note))
 
 
 def texts_of_both_kinds(pairs: Sequence[Pair]) -> list[str]:
@@ -56,5 +56,5 @@ def texts_of_both_kinds(pairs: Sequence[Pair]) -> list[str]:
     both = [text for text, (positive, negative) in kinds.items() if positive and negative and positive != negative]
     if not both:
         return []
-    count = f"{len(both)} text{'s are' if len(both) > 1 else ' is'}"
-    return [f"{count} of one kind in a pair and of the other kind in another, {quoted(both[0])} first"]
+    count = f"{len(both)} text{'s have' if len(both) > 1 else ' has'}"
+    return [f"{count} one kind in a pair and the other kind in another pair (first: {quoted(both[0])})"]

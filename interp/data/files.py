@@ -12,7 +12,7 @@ MOST_IMAGE = 100 * 2**20  # bytes of an image file, packed or not
 
 
 def read_file(path: Path | str, most: int) -> bytes:
-    """Return the content of a file without ever waiting, as the reader of a pipe would.
+    """Return the content of a regular file. Pipes and devices are refused, since reading them may never end.
 
     Raises:
         OSError: the file does not exist, is a folder, a pipe or a device, has an invalid name, or has more than `most`
@@ -38,4 +38,4 @@ def read_file(path: Path | str, most: int) -> bytes:
 
 def too_large(size: int, most: int) -> str:
     """Return an error message for a file of `size` bytes."""
-    return f"it has {size / 2**20:,.0f} MB, and more than {most / 2**20:,.0f} MB are not read"
+    return f"it has {size / 2**20:,.0f} MB; the maximum is {most / 2**20:,.0f} MB"

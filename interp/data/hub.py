@@ -1,4 +1,4 @@
-"""Query whether the Hugging Face hub answers and has a repository, once, since its client retries for a long time."""
+"""Single query for a repository of the Hugging Face hub; the hub's own client would retry for a long time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from interp.errors import UserError
 
 Kind = Literal["model", "dataset"]
-SECONDS = 2.0  # timeout of the hub's answer; HF_HUB_ETAG_TIMEOUT, which its client respects too, replaces it
+SECONDS = 2.0  # timeout of the hub's answer; HF_HUB_ETAG_TIMEOUT, which the hub's client also respects, replaces it
 
 
 class HubError(UserError):
@@ -18,7 +18,7 @@ class HubError(UserError):
 
 
 class HubSilent(HubError):
-    """Error of a hub that does not answer, or must not be asked; its cache can still be used."""
+    """Error of a hub that does not answer or must not be asked; the hub's cache can still be used."""
 
 
 def ask_hub(repo: str, revision: str = "main", kind: Kind = "model") -> None:
@@ -28,8 +28,8 @@ def ask_hub(repo: str, revision: str = "main", kind: Kind = "model") -> None:
         repo: id of the repository, ``owner/name``.
 
     Raises:
-        HubSilent: no answer comes in time, the answer is an error of the hub's, or HF_HUB_OFFLINE is set.
-        HubError: there is no such repository or revision, it is not accessible, or `repo` is not an id.
+        HubSilent: no answer comes in time, the hub answers with an error, or HF_HUB_OFFLINE is set.
+        HubError: the repository or the revision does not exist or is not accessible, or `repo` is not an id.
     """
     from huggingface_hub import repo_info
 
@@ -49,12 +49,12 @@ def ask_hub(repo: str, revision: str = "main", kind: Kind = "model") -> None:
     try:
         error = answers.get(timeout=seconds)
     except queue.Empty:
-        raise HubSilent(f"the hub does not answer within {seconds:g} s (HF_HUB_ETAG_TIMEOUT gives it more)") from None
+        raise HubSilent(f"the hub does not answer within {seconds:g} s (HF_HUB_ETAG_TIMEOUT sets this limit)") from None
     if error is not None:
-        raise _said(error, revision, kind) from error
+        raise _hub_error(error, revision, kind) from error
 
 
-def _said(error: Exception, revision: str, kind: Kind) -> HubError:
+def _hub_error(error: Exception, revision: str, kind: Kind) -> HubError:
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -64,15 +64,17 @@ def _said(error: Exception, revision: str, kind: Kind) -> HubError:
         RevisionNotFoundError,
     )
 
-    what = {"model": "model", "dataset": "data set"}[kind]
+    noun = {"model": "model", "dataset": "data set"}[kind]
     if isinstance(error, HFValidationError):
-        return HubError("this is no hub id")
+        return HubError("this is not a hub id")
     if isinstance(error, GatedRepoError):
-        return HubError(f"the hub gives this {what} to those who accept its terms; do so there, then hf auth login")
+        return HubError(
+            f"this {noun} requires acceptance of its terms; accept them on its page, then run hf auth login"
+        )
     if isinstance(error, RepositoryNotFoundError):
-        return HubError(f"the hub has no such {what}, or it is private; log in with hf auth login")
+        return HubError(f"the hub has no {noun} of this name, or it is private; log in with hf auth login")
     if isinstance(error, RevisionNotFoundError):
-        return HubError(f"the hub has no revision '{revision}' of it")
+        return HubError(f"the hub has no revision '{revision}' of this {noun}")
     if isinstance(error, OfflineModeIsEnabled):
         return HubSilent("HF_HUB_OFFLINE is set")
     if isinstance(error, HfHubHTTPError) and error.response is not None:

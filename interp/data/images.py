@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 300  # letters of a path in an error message
 MOST_PIXELS = 64_000_000  # of an image; each takes at least three bytes when decoded
 _ONE_AT_A_TIME = threading.Lock()  # PIL's settings apply to all threads
-_TOO_MANY = f"larger than the {MOST_PIXELS // 10**6} million pixels that are opened; make it smaller"
+_TOO_MANY = f"more than {MOST_PIXELS // 10**6} million"
 _MOST_RATIO = 100  # of the sides; a model's processor scales the shorter side to its own, then crops
-_TOO_LONG = f"more than {_MOST_RATIO} times as long as wide; cut out what the text is about"
+_TOO_LONG = f"more than {_MOST_RATIO} times as long as wide; crop it to the part that the text is about"
 UNREADABLE = "unreadable"  # replaces a checksum
 ON_WHITE, SCALED, FIRST_FRAME = "transparent parts put on white", "16 or 32 bits scaled to 8", "first frame of several"
 _CHANGES = "changes"  # key in an image's `info`
@@ -42,7 +42,7 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
         read: function from a name to the content of the image file.
 
     Returns:
-        The image as RGB, whatever format the file has, turned according to its EXIF data. An animation gives its first
+        The image as RGB for any file format, turned according to its EXIF data. An animation gives its first
         frame, transparent parts are on white, and 16 or 32 bits are scaled to 8. `changes_of` returns the changes that
         were made.
 
@@ -55,20 +55,20 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
     try:
         content = read(name)
         _check_decoder(content)
-        with _own_settings(), Image.open(io.BytesIO(content)) as picture:
+        with _pil_settings(), Image.open(io.BytesIO(content)) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_MANY}")
+                raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_MANY}; make it smaller")
             if max(picture.size) > _MOST_RATIO * min(picture.size):
-                raise DataError(f"it has {picture.width} x {picture.height} pixels, {_TOO_LONG}")
+                raise DataError(f"it has {picture.width} x {picture.height} pixels and is {_TOO_LONG}")
             picture.load()
             return rgb_of(upright(picture))
     except Exception as error:  # decoders and archives raise any exception on damaged files
-        why = "it is not there" if isinstance(error, (FileNotFoundError, KeyError)) else _why(error)
-        raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {why}") from error
+        fault = "the file does not exist" if isinstance(error, (FileNotFoundError, KeyError)) else _fault(error)
+        raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {fault}") from error
 
 
 def in_words(changes: Iterable[str], of: int) -> tuple[str, ...]:
-    """Return sentences on how many of `of` images were changed.
+    """Return one sentence for each kind of change, with the number of changed images among `of` images.
 
     >>> in_words([ON_WHITE, ON_WHITE], of=5)
     ('2 of 5 images: transparent parts put on white',)
@@ -140,15 +140,15 @@ def _check_decoder(content: bytes) -> None:
         import pillow_heif
     except ImportError as error:
         raise DataError(
-            "it is a HEIC picture, as phones take them; pip install 'clip-descriptions[heic]' to read it, or save it "
-            "as JPEG"
+            "it is a HEIC picture, a format of phones; run pip install 'clip-descriptions[heic]' to read it, or save "
+            "it as JPEG"
         ) from error
     pillow_heif.register_heif_opener()
 
 
 @contextmanager
-def _own_settings() -> Iterator[None]:
-    """Set PIL's settings during the body: damaged and huge images raise errors, whatever another library has set."""
+def _pil_settings() -> Iterator[None]:
+    """Change PIL's settings during the body, so that damaged and huge images raise errors."""
     from PIL import Image, ImageFile
 
     with _ONE_AT_A_TIME:
@@ -188,18 +188,18 @@ def checksum(name: str, read: Callable[[str], bytes]) -> str:
         content = read(name)
         turned = _UPRIGHT
         if _MAY_BE_TURNED.search(content):
-            with suppress(Exception), _own_settings(), Image.open(io.BytesIO(content)) as picture:
+            with suppress(Exception), _pil_settings(), Image.open(io.BytesIO(content)) as picture:
                 turned = _orientation(picture)
         return f"{zlib.crc32(content):08x}" + f"-{turned}" * (turned != _UPRIGHT)
     except Exception:  # any exception; unreadable images are reported when opened
         return UNREADABLE
 
 
-def _why(error: Exception) -> str:
+def _fault(error: Exception) -> str:
     from PIL import Image
 
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"it is {_TOO_MANY}"
+        return f"it has {_TOO_MANY} pixels; make it smaller"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -12,13 +12,14 @@ from typing import Any
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, MOST_TEXT, read_file
 from interp.data.parquet import encoded_images, fetch_parquet, image_column, open_parquet, silence_of
+from interp.drawing.markup import plural
 
-CLASSES = "classes.txt"  # names of classes, one per line, if the data have only numbers
+CLASSES = "classes.txt"  # file of class names, one per line, for data that have only numbers
 
 
 @dataclass(frozen=True)
 class Table:
-    """Labelled images, the common form of all kinds of sources.
+    """Labelled images in the common form of all sources.
 
     Attributes:
         classes: names of the classes in the source.
@@ -111,7 +112,8 @@ def _of_split(folder: Path, split: str) -> list[Path]:
     expected = max((int(part) for file in files for part in re.findall(r"-of-(\d+)", file.name)), default=0)
     if expected > len(files):
         raise DataError(
-            f"'{folder}' has {len(files)} of {expected} parquet files, as their names say; download the others"
+            f"'{folder}' has only {len(files)} of the {expected} parquet files that its file names announce; download "
+            "the others"
         )
     return files
 
@@ -121,22 +123,22 @@ def _from_folder(path: Path) -> Table:
     from PIL import Image
 
     suffixes = Image.registered_extensions()
-    folders = sorted(each for each in _visible(path) if each.is_dir()) if path.is_dir() else []
+    folders = sorted(child for child in _visible(path) if child.is_dir()) if path.is_dir() else []
     images = [
         (file, label)
-        for label, each in enumerate(folders)
-        for file in sorted(_visible(each))
+        for label, folder in enumerate(folders)
+        for file in sorted(_visible(folder))
         if file.suffix.lower() in suffixes
     ]
     if not images:
         raise DataError(
-            f"'{path}' is neither a parquet file, nor a folder of them, nor a folder with one folder of images a class"
+            f"'{path}' is no parquet file, no folder of parquet files, and no folder with a folder of images per class"
         )
-    names = _class_names(path / CLASSES, [each.name for each in folders])
+    names = _class_names(path / CLASSES, [folder.name for folder in folders])
     if len(names) != len(folders):
         raise DataError(
-            f"'{path / CLASSES}' names {len(names)} classes, and there are {len(folders)} folders; "
-            "write one name a line for each folder, in the order of their names"
+            f"'{path / CLASSES}' names {len(names)} classes for {len(folders)} folders; "
+            "write one class name per line, in the order of the sorted folder names"
         )
     labels = [label for _, label in images]
     _check_labels(labels, names, str(path))
@@ -144,7 +146,7 @@ def _from_folder(path: Path) -> Table:
 
 
 def _visible(folder: Path) -> Iterable[Path]:
-    return (each for each in folder.iterdir() if not each.name.startswith("."))
+    return (child for child in folder.iterdir() if not child.name.startswith("."))
 
 
 def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str | None) -> Table:
@@ -153,7 +155,7 @@ def _from_parquet(files: Sequence[Path], where: str, classes: Path, label: str |
     names = _class_names(classes, getattr(rows.features[label], "names", None))
     if names is None:
         raise DataError(
-            f"'{where}' has numbers for classes, without their names; put {CLASSES} beside it ('{classes}'), one a line"
+            f"'{where}' has numbers of classes but no names; write the names into '{classes}', one name per line"
         )
     labels = rows[label][:]
     _check_labels(labels, names, where)
@@ -171,18 +173,21 @@ def _columns(features: Any, where: str, label: str | None) -> tuple[str, str]:
     for column in wanted:
         if column in {*named, *plain}:
             return image, column
-    expected = f"'{label}'" if label else "ClassLabel, or of whole numbers and called 'label'"
-    raise DataError(f"'{where}' has no column of labels ({expected}); its columns: {', '.join(features)}")
+    expected = f"'{label}'" if label else "a ClassLabel, or whole numbers in a column 'label'"
+    raise DataError(f"'{where}' has no column of labels (expected: {expected}); its columns: {', '.join(features)}")
 
 
-def _class_names(path: Path, own: list[str] | None) -> Any:
+def _class_names(path: Path, default: list[str] | None) -> Any:
     """Return the names in `classes.txt` if the file exists, otherwise the names in the data."""
-    return read_lines(path) if path.exists() else own
+    return read_lines(path) if path.exists() else default
 
 
 def _check_labels(labels: Sequence[Any], names: Sequence[str], where: str) -> None:
     if wrong := [label for label in labels if label is None or not 0 <= label < len(names)]:
-        raise DataError(f"'{where}' has images labelled {wrong[0]}, but names for {len(names)} classes")
+        raise DataError(
+            f"'{where}' has an image labelled {wrong[0]}; with {plural(len(names), 'class name')}, labels must be "
+            f"from 0 to {len(names) - 1}"
+        )
 
 
 def read_lines(path: Path) -> list[str]:

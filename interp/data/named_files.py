@@ -1,4 +1,4 @@
-"""Look-up of files that a table names, whatever operating system the names were written on."""
+"""Look-up of files that a table names, for names from any operating system."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path, PureWindowsPath
 class NamedFiles:
     """Files in a folder and its subfolders.
 
-    A name may have backslashes between its parts. Its Unicode letters may be composed or decomposed, as may the letters
-    of the file's name. Folders are listed once.
+    A name may have backslashes between its parts. Unicode letters may be composed or decomposed in the name and in the
+    name of the file. Each folder is listed once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,9 +27,9 @@ class NamedFiles:
                 path = self.folder / written
                 if path.is_file():
                     return path
-                found = self._by_letters(path)
-                if found is not None and found.is_file():
-                    return found
+                match = self._by_letters(path)
+                if match is not None and match.is_file():
+                    return match
         except (OSError, ValueError):  # a name that no file can have
             pass
         return None
@@ -46,15 +46,15 @@ class NamedFiles:
 
     def _by_letters(self, path: Path) -> Path | None:
         """Return a path whose parts have the same letters, composed or decomposed, or None."""
-        found = Path(path.anchor)
+        match = Path(path.anchor)
         for part in path.parts[bool(path.anchor) :]:
-            if part == os.pardir or (found / part).exists():
-                found /= part
-            elif (other := self._names(found).get(_composed(part))) is not None:
-                found /= other
+            if part == os.pardir or (match / part).exists():
+                match /= part
+            elif (other := self._names(match).get(_composed(part))) is not None:
+                match /= other
             else:
                 return None
-        return found
+        return match
 
     def _names(self, folder: Path) -> dict[str, str]:
         if folder not in self._listed:

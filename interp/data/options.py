@@ -13,18 +13,19 @@ from interp.errors import UserError, quoted
 class DataOptions:
     """The data."""
 
-    data: str = option("toy", f"which pairs: {DATA_HELP}", loads="toy(:charts)?")
+    data: str = option("toy", f"data set of pairs: {DATA_HELP}", loads="toy(:charts)?")
     kinds: str | None = option(
         None,
-        "columns of a CSV file with the two kinds of text, the one to be preferred first; "
-        "by default description,caption",
+        "columns of a table with the two kinds of text, the preferred kind first; by default description,caption",
         metavar="KIND,KIND",
         role=IMPLIED,
     )
     split: str | None = option(
-        None, "use this split alone, divided by group (article) into train, val and test", role=IMPLIED
+        None, "use only this split, divided by group (article) into train, val and test", role=IMPLIED
     )
-    limit: int | None = option(None, "use about this many pairs, drawn in the proportions of the splits", role=IMPLIED)
+    limit: int | None = option(
+        None, "use about this many pairs, drawn at random in the proportions of the splits", role=IMPLIED
+    )
     skip_bad_images: bool = option(
         False, "leave out pairs whose image cannot be read, instead of stopping", role=IMPLIED
     )
@@ -34,5 +35,6 @@ def check_world(model: str, data: str) -> None:
     """Raise `UserError` if the embedded model would be used by default on data other than its own."""
     if isinstance(model, DefaultName) and not all(map(is_toy, data_sets(data))):
         raise UserError(
-            f"toy knows only its own pictures: name a model for {quoted(data)}, as --model openai/clip-vit-base-patch32"
+            f"the toy model knows only the toy pictures; choose a model for {quoted(data)}, such as "
+            "--model openai/clip-vit-base-patch32"
         )

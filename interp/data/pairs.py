@@ -1,4 +1,4 @@
-"""Common type of all data sets of this project: images with two texts each."""
+"""Common type of all data sets of this project: pairs of two texts for an image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Pair:
         positive, negative: texts, of the kinds that the contrast of the `PairSet` names.
         split: ``train``, ``val`` or ``test``; `WHOLE` if the data have no splits and were not divided.
         group: unit that must not be divided between splits and that bootstraps resample (an article).
-        context: text of the article in which the image appears; empty if the data have none. It is not compared.
+        context: text of the article in which the image appears; empty if the data have none. Comparisons of pairs
+            ignore it.
     """
 
     id: str
@@ -42,7 +43,7 @@ class Pair:
 
 
 def _no_image(pair: Pair) -> NoReturn:
-    raise DataError(f"the image of {pair.id} cannot be opened here: its file is known to another process, or to none")
+    raise DataError(f"the image of {pair.id} cannot be opened: this process did not load the pairs from their files")
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,8 +103,8 @@ class PairSet:
         kept = tuple(pair for pair in self.pairs if pair.split == name)
         if not kept:
             counts = Counter(pair.split for pair in self.pairs)
-            there = ", ".join(f"{split} ({n})" for split, n in counts.items()) or "none"
-            raise DataError(f"{self.name} has no split '{name}'; splits that are there: {there}")
+            present = ", ".join(f"{split} ({n})" for split, n in counts.items()) or "none"
+            raise DataError(f"{self.name} has no split '{name}'; existing splits: {present}")
         return replace(self, pairs=kept)
 
 
@@ -140,7 +141,7 @@ def without_equal_texts(pairs: PairSet) -> PairSet:
         return pairs
     positive, negative = pairs.contrast.kinds
     if not kept:
-        raise DataError(f"{pairs.name}: every pair has the same text as {positive} and as {negative}; nothing is left")
+        raise DataError(f"{pairs.name}: every pair has the same text as {positive} and as {negative}; no pair is left")
     note = f"{count} of {n} pairs {'is' if count == 1 else 'are'} left out: the same text is {positive} and {negative}"
     return replace(pairs, pairs=kept, notes=(*pairs.notes, note))
 
@@ -152,7 +153,7 @@ def held_out(pairs: PairSet) -> PairSet:
 
 
 def without_intervals(pairs: Sequence[Pair], split: str, of: str = "") -> list[str]:
-    """Return a note on the reason why numbers of one split have no intervals; empty if they have intervals.
+    """Return a note on why the numbers of one split have no intervals; empty if they have intervals.
 
     Args:
         pairs: pairs of all splits.
@@ -199,14 +200,14 @@ def divide(
     groups = list(sizes)
     if len(groups) < 3:
         count = f"{len(groups)} group{'s' * (len(groups) != 1)} of pairs"
-        raise DataError(f"{count} cannot be divided into train, val and test; at least 3 are needed")
+        raise DataError(f"{count} cannot be divided into train, val and test; at least 3 groups are needed")
     order = np.random.default_rng(seed).permutation(len(groups))
-    held: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     counts = dict.fromkeys(SPLITS, 0)
     for index in order:
         group = groups[index]
         # The split furthest below its share takes the next group, so no split stays empty.
         split = min(SPLITS, key=lambda name: counts[name] / shares[SPLITS.index(name)])
-        held[group] = split
+        split_of[group] = split
         counts[split] += sizes[group]
-    return tuple(replace(pair, split=held[pair.group]) for pair in pairs)
+    return tuple(replace(pair, split=split_of[pair.group]) for pair in pairs)

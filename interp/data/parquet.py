@@ -39,7 +39,7 @@ def fetch_parquet(
 
     quiet()
     try:
-        found = snapshot_download(
+        folder = snapshot_download(
             repo,
             repo_type="dataset",
             revision=revision,
@@ -51,7 +51,7 @@ def fetch_parquet(
             f"cannot fetch the data set '{repo}' from the hub ({first_line(silence or error)}); "
             f"{advice(isinstance(error, GatedRepoError))}"
         ) from error
-    return Path(found)
+    return Path(folder)
 
 
 def open_parquet(files: Sequence[Path], where: str) -> Any:
@@ -69,7 +69,7 @@ def open_parquet(files: Sequence[Path], where: str) -> Any:
     quiet()
     try:
         if not any(parquet.read_metadata(file).num_rows for file in files):
-            raise DataError(f"the parquet files of '{where}' hold no images")
+            raise DataError(f"the parquet files of '{where}' have no rows")
         paths = [glob.escape(os.path.abspath(file)) for file in files]
         return datasets.load_dataset("parquet", data_files=paths, split="train")
     except DataError:
@@ -116,7 +116,7 @@ def encoded_images(rows: Any, column: str, inside: Path) -> Callable[[int], byte
             return bytes(content)
         path = (inside / str(item.get("path") or "")).resolve()
         if not item.get("path") or not path.is_relative_to(inside.resolve()):
-            raise DataError("the row holds no image, or names one outside the folder of its file")
+            raise DataError("the row has no image, or refers to an image outside the folder of its file")
         return read_file(path, MOST_IMAGE)
 
     return read

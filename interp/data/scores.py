@@ -87,16 +87,16 @@ def _read(path: Path | str, wanted: _Format, other: _Format) -> dict[str, tuple[
     table = read_table(path)
     form = wanted.form(table.columns)
     if form is None:
-        kind = f"; these are scores of {other.what}, not of {wanted.what}" if other.form(table.columns) else ""
-        raise DataError(f"'{path}' needs the columns {wanted}, it has: {table.listed}{kind}")
+        kind = f" (scores of {other.what}, not of {wanted.what})" if other.form(table.columns) else ""
+        raise DataError(f"'{path}' needs the columns {wanted}; its columns: {table.listed}{kind}")
     scores: dict[str, tuple[float, ...]] = {}
     for row in table.rows:
         key = row.filled(form[0])
-        found = tuple(row.number_in(column) for column in form[1:])
-        if scores.setdefault(key, found) != found:
-            raise row.error(form[0], f"{quoted(key)} was scored otherwise before; keep one of the rows")
+        values = tuple(row.number_in(column) for column in form[1:])
+        if scores.setdefault(key, values) != values:
+            raise row.error(form[0], f"{quoted(key)} has other scores in a row above; keep one row")
     if not scores:
-        raise DataError(f"'{path}' holds no scores, only the header")
+        raise DataError(f"'{path}' holds no scores, only the header; write a row for each score")
     return scores
 
 
@@ -105,6 +105,6 @@ def text_scores(path: Path, rated: RatedTexts) -> np.ndarray:
     table = read_text_scores(path)
     if absent := [text.description for text in rated.texts if text.description not in table]:
         raise DataError(
-            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, the first is: {absent[0]:.60}"
+            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, first: {absent[0]:.60}"
         )
     return np.array([table[text.description] for text in rated.texts])

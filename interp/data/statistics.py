@@ -1,7 +1,7 @@
 """Command `python -m interp.data.statistics`: statistics of the two kinds of text, compared between data sets.
 
-The toy world is built to have the statistics of Concadia. This command shows whether it has them, and whether your own
-data have them.
+The toy world is built to have the statistics of Concadia. This command compares the toy world, Concadia and your own
+data.
 """
 
 from __future__ import annotations
@@ -73,34 +73,34 @@ def text_statistics(pairs: Sequence[Pair]) -> dict[str, tuple[float, ...]]:
     used = [{word for text in texts for word in text} for texts in lower]
     imageability, concreteness = _norm("imageability"), _norm("concreteness")
     means = [np.array([_mean(imageability, text) for text in texts]) for texts in content]
-    means = [of[np.isfinite(of)] for of in means]
+    means = [values[np.isfinite(values)] for values in means]
     fewest = min(map(len, means))
     gap = means[0].mean() - means[1].mean() if fewest else float("nan")
     spread = np.sqrt((means[0].var(ddof=1) + means[1].var(ddof=1)) / 2) if fewest > 1 else float("nan")
-    own = [
+    overlaps = [
         np.mean([word in first for word in second])
         for first, second in zip(lower[0], content[1], strict=True)
         if second
     ]
     longer = [len(first) > len(second) for first, second in zip(*tokens, strict=True)]
     return {
-        "mrc": _each(flat, imageability.ratings.__contains__),
-        "brysbaert": _each(flat, concreteness.ratings.__contains__),
+        "mrc": _shares(flat, imageability.ratings.__contains__),
+        "brysbaert": _shares(flat, concreteness.ratings.__contains__),
         "imageability": tuple(_mean(imageability, words) for words in flat),
         "text": (float(gap),),
         "d": (float(gap / spread) if spread > 0 else float("nan"),),
         "r": (_log_odds_correlation(flat, imageability),),
         "shared": tuple(_share(words, used[1 - kind].__contains__) for kind, words in enumerate(flat)),
-        "own": (float(np.mean(own)),),
+        "own": (float(np.mean(overlaps)),),
         "bayes": (_naive_bayes(kinds, [pair.group for pair in pairs]),),
         "names": tuple(
             float(np.mean([place > 0 and word[0].isupper() for text in texts for place, word in enumerate(text)]))
             for texts in tokens
         ),
-        "digits": _each(
+        "digits": _shares(
             [list(chain.from_iterable(texts)) for texts in tokens], lambda word: any(c.isdigit() for c in word)
         ),
-        "function": _each([list(chain.from_iterable(texts)) for texts in lower], FUNCTION_WORDS.__contains__),
+        "function": _shares([list(chain.from_iterable(texts)) for texts in lower], FUNCTION_WORDS.__contains__),
         "words": tuple(float(np.median([len(text) for text in texts])) for texts in tokens),
         "longer": (float(np.mean(longer)),),
     }
@@ -119,7 +119,7 @@ def rules(pairs: Sequence[Pair], first: Sequence[Pair] | None) -> dict[str, floa
         "first": np.full(len(pairs), np.nan) if first is None else bayes_hits(first, pairs),
         "own": own_bayes_hits(pairs),
     }
-    return {key: float(each.mean()) for key, each in hits.items()}
+    return {key: float(values.mean()) for key, values in hits.items()}
 
 
 def one_of_each_group(pairs: Sequence[Pair], n: int = _SAMPLE, *, seed: int = 0) -> list[Pair]:
@@ -134,12 +134,12 @@ def one_of_each_group(pairs: Sequence[Pair], n: int = _SAMPLE, *, seed: int = 0)
     return list(chosen.values())[:n]
 
 
-def _share(words: Sequence[str], found: Callable[[str], bool]) -> float:
-    return float(np.mean([found(word) for word in words]))
+def _share(words: Sequence[str], condition: Callable[[str], bool]) -> float:
+    return float(np.mean([condition(word) for word in words]))
 
 
-def _each(kinds: Sequence[Sequence[str]], found: Callable[[str], bool]) -> tuple[float, ...]:
-    return tuple(_share(words, found) for words in kinds)
+def _shares(kinds: Sequence[Sequence[str]], condition: Callable[[str], bool]) -> tuple[float, ...]:
+    return tuple(_share(words, condition) for words in kinds)
 
 
 def _mean(norm: Norm, words: Sequence[str]) -> float:
@@ -170,38 +170,38 @@ def _naive_bayes(kinds: Sequence[Sequence[str]], groups: Sequence[str]) -> float
 class Options:
     """Options of the command."""
 
-    data: tuple[str, ...] = cli.option(
-        ("toy",), f"data sets to put beside each other: {DATA_HELP}", metavar="DATA", many=True
-    )
+    data: tuple[str, ...] = cli.option(("toy",), f"data sets to compare: {DATA_HELP}", metavar="DATA", many=True)
     kinds: str | None = cli.option(
         None, "columns of a table with the two kinds of text; by default description,caption", metavar="KIND,KIND"
     )
     pairs: int = cli.option(
-        _SAMPLE, "how many, no two of one article; what a sample holds depends on its size", least=2
+        _SAMPLE, "number of pairs in a sample, at most one per article; some statistics depend on this number", least=2
     )
-    draws: int = cli.option(5, "samples of that size, whose mean is shown", most=_MOST_DRAWS)
-    seed: int = cli.option(0, "of the draws", least=0)
+    draws: int = cli.option(5, "number of samples; the table shows the mean over the samples", most=_MOST_DRAWS)
+    seed: int = cli.option(0, "seed of the samples", least=0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status."""
-    about = "What the two kinds of text of data sets are like."
+    about = "Compare data sets by statistics of their two kinds of text."
     options = cli.parse(Options, "python -m interp.data.statistics", about, "", argv)
 
     def body() -> int:
         cli.check_bounds(options)
         names = data_labels(options.data)
-        sets = [_loaded(spec, options) for spec in options.data]
+        sets = [_load(spec, options) for spec in options.data]
         loaded = [pairs.pairs for pairs in sets]
         for note in dict.fromkeys(note for pairs in sets for note in pairs.notes):
             print(cli.wrapped(f"note: {note}"))
         columns = [_column(pairs, options) for pairs in loaded]
         lines = [["of the first kind of text, and of the second", *names]]
-        lines += [[title, *(_written(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()]
+        lines += [
+            [title, *(_formatted(column[key], form) for column in columns)] for key, (title, form) in ROWS.items()
+        ]
         print("\n".join(cli.folded(lines)))
         preferred = [rules(pairs, loaded[0] if number else None) for number, pairs in enumerate(loaded)]
         lines = [["preference for the first kind without an image, %", *names]]
-        lines += [[title, *(_percent(each[key]) for each in preferred)] for key, title in RULES.items()]
+        lines += [[title, *(_percent(shares[key]) for shares in preferred)] for key, title in RULES.items()]
         lines.append(["pairs", *(str(len(pairs)) for pairs in loaded)])
         print("\n" + "\n".join(cli.folded(lines)))
         return 0
@@ -209,26 +209,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(body, on_interrupt=lambda: "nothing was kept")
 
 
-def _loaded(spec: str, options: Options) -> PairSet:
-    own = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have their own kinds
-    pairs = load_pairs(spec, as_published=True, kinds=own)
+def _load(spec: str, options: Options) -> PairSet:
+    kinds = options.kinds if spec.startswith(("csv:", "hf:")) else None  # other data have their own kinds
+    pairs = load_pairs(spec, as_published=True, kinds=kinds)
     if len({pair.group for pair in pairs.pairs}) < 2:
-        raise DataError(f"{spec} holds a single article; two kinds of text are compared over several")
+        raise DataError(f"{spec} has a single article; the comparison needs at least two")
     return pairs
 
 
 def _column(pairs: Sequence[Pair], options: Options) -> dict[str, tuple[float, ...]]:
-    drawn = [
+    samples = [
         text_statistics(one_of_each_group(pairs, options.pairs, seed=options.seed + i)) for i in range(options.draws)
     ]
-    return {key: tuple(np.mean([one[key] for one in drawn], axis=0)) for key in ROWS}
+    return {key: tuple(np.mean([sample[key] for sample in samples], axis=0)) for key in ROWS}
 
 
 def _percent(share: float) -> str:
     return "-" if np.isnan(share) else f"{100 * share:.1f}"
 
 
-def _written(values: Sequence[float], form: str) -> str:
+def _formatted(values: Sequence[float], form: str) -> str:
     return ", ".join("-" if np.isnan(value) else f"{value:{form}}" for value in values)
 
 

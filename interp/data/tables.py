@@ -1,9 +1,9 @@
-"""Common reader of tables with named columns: cells by column, or a one-line error that names the wrong cell.
+"""Common reader of tables with named columns. Errors are one line and name the wrong cell.
 
 A table is a CSV file with commas, semicolons or tabs between its cells, or the first sheet of a spreadsheet.
 
 Rows are numbered as a spreadsheet shows them. The header is row 1, and blank rows count although they are skipped. A
-text with line breaks inside its quotes is part of one row, however many lines of the file it takes.
+text with line breaks inside its quotes is part of one row, even if it takes several lines of the file.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Row:
         if not math.isfinite(value):
             raise self.error(column, f"{quoted(self[column])} is not a number; correct it, or leave the row out")
         if abs(value) > _MOST:
-            raise self.error(column, f"{quoted(self[column])} is beyond {_MOST:.0e}, which cannot be meant; correct it")
+            raise self.error(column, f"{quoted(self[column])} is beyond the limit of {_MOST:.0e}; correct it")
         return value
 
     def error(self, column: str, what: str) -> DataError:
@@ -87,7 +87,7 @@ class Table:
     Attributes:
         file: name of the file in messages.
         columns: names of the columns, in lower case and without surrounding spaces, in the order of the file.
-        rows: all rows but the header and blank rows.
+        rows: all rows except the header and blank rows.
         notes: assumptions about the file, as sentences.
     """
 
@@ -104,7 +104,7 @@ class Table:
         """
         if missing := [column for column in columns if column not in self.columns]:
             raise DataError(
-                f"'{self.file}' has no column {missing[0]}; it needs {', '.join(columns)}, it has: {self.listed}"
+                f"'{self.file}' has no column {missing[0]} (needed: {', '.join(columns)}); its columns: {self.listed}"
             )
 
     @property
@@ -137,7 +137,7 @@ def read_table(path: Path | str, *, header_rows: int = 1, guess: bool = False) -
     notes: list[str] = []
     if is_workbook(content):
         rows, notes = read_workbook(content, file)
-        lines: Iterator[tuple[int, list[str]]] = _filled(rows)
+        lines: Iterator[tuple[int, list[str]]] = _numbered(rows)
     else:
         text, encoding = _text(content, file, guess=guess)
         marked = _MARKED.match(text)
@@ -148,25 +148,25 @@ def read_table(path: Path | str, *, header_rows: int = 1, guess: bool = False) -
     header = [[cell.strip().lower() for cell in cells] for _, cells in islice(lines, header_rows)]
     if not header:
         raise DataError(f"'{file}' is empty; its first row must name the columns")
-    columns = _joined(*header) if len(header) > 1 else tuple(header[0])
+    columns = _join_headers(*header) if len(header) > 1 else tuple(header[0])
     if twice := [name for name in columns if name and columns.count(name) > 1]:
-        raise DataError(f"'{file}' has the column {quoted(twice[0])} twice; keep one")
+        raise DataError(f"'{file}' has the column {quoted(twice[0])} twice; keep one of them")
     places = {column: place for place, column in enumerate(columns)}
     return Table(file, columns, tuple(Row(file, number, tuple(cells), places) for number, cells in lines), tuple(notes))
 
 
 def _text(content: bytes, file: str, *, guess: bool) -> tuple[str, str | None]:
-    """Return the text of a CSV file, and its encoding if that is not UTF-8."""
+    """Return the text of a CSV file, and its encoding if the encoding is not UTF-8."""
     try:
         text, encoding = decode(content, guess=guess)
     except UnicodeDecodeError as error:
-        raise _foreign(content.decode("utf-8-sig", errors="surrogateescape"), file) from error
+        raise _encoding_error(content.decode("utf-8-sig", errors="surrogateescape"), file) from error
     if "\0" in text:
-        raise _foreign(text, file)
+        raise _encoding_error(text, file)
     return text, encoding
 
 
-def _filled(rows: Sequence[list[str]]) -> Iterator[tuple[int, list[str]]]:
+def _numbered(rows: Sequence[list[str]]) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, with their numbers."""
     return ((number, cells) for number, cells in enumerate(rows, start=1) if "".join(cells).strip())
 
@@ -189,8 +189,8 @@ def _lines(text: str, file: str, delimiter: str, start: int) -> Iterator[tuple[i
             yield number, cells
     except csv.Error as error:
         raise DataError(
-            f"'{file}', row {number + 1}: its quotes are damaged ({error}); a text with quotes in it needs quotes "
-            "around it, and each of its own twice"
+            f"'{file}', row {number + 1}: its quotes are damaged ({error}); put quotes around a text that contains "
+            "quotes, and double its inner quotes"
         ) from error
 
 
@@ -198,13 +198,13 @@ def _wrong_width(file: str, number: int, cells: Sequence[str], first: Sequence[s
     count = f"{len(cells)} cell{'s' * (len(cells) != 1)}, expected {len(first)}"
     signs = DELIMITERS.get(delimiter, f"'{delimiter}'")
     if len(cells) > len(first):
-        mend = f"something comes after {_name(first, len(first) - 1)}; put texts that hold {signs} in quotes"
+        remedy = f"there are cells after {_name(first, len(first) - 1)}; put quotes around texts that contain {signs}"
     else:
-        mend = f"{_name(first, len(cells))} is missing; write its {signs.removesuffix('s')} even where a cell is empty"
-    return DataError(f"'{file}', row {number}, has {count}: {mend}")
+        remedy = f"{_name(first, len(cells))} is missing; write its {signs.removesuffix('s')} even if the cell is empty"
+    return DataError(f"'{file}', row {number}, has {count}: {remedy}")
 
 
-def _foreign(text: str, file: str) -> DataError:
+def _encoding_error(text: str, file: str) -> DataError:
     """Return an error that names the first cell with a byte that is not UTF-8 text."""
     names: Sequence[str] = ()
     with suppress(csv.Error):
@@ -213,10 +213,10 @@ def _foreign(text: str, file: str) -> DataError:
                 if "\0" in cell or NOT_UTF8.search(cell):
                     what = "is not text in UTF-8" if NOT_UTF8.search(cell) else "holds a NUL byte"
                     return DataError(
-                        f"'{file}', row {number}, {_name(names, place)}: {what}; save the file anew as CSV in UTF-8"
+                        f"'{file}', row {number}, {_name(names, place)}: {what}; save the file again, as CSV in UTF-8"
                     )
             names = names or cells
-    return DataError(f"'{file}' is not text in UTF-8; save it anew as CSV in UTF-8")
+    return DataError(f"'{file}' is not text in UTF-8; save it again, as CSV in UTF-8")
 
 
 def _name(names: Sequence[str], place: int) -> str:
@@ -224,7 +224,7 @@ def _name(names: Sequence[str], place: int) -> str:
     return (shown(names[place]) if place < len(names) else "") or f"column {place + 1}"
 
 
-def _joined(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+def _join_headers(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
     """Return names from two header rows; a name in the first row spans the blanks after it if the second has names."""
     names, span = [], ""
     for above, below in zip(first, second, strict=True):

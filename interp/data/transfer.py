@@ -65,7 +65,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class _Known:
-    """Data set of the hub that the authors report on, with its title, its place and its prompt."""
+    """Data set of the hub on which the authors report, with its title, repository and prompt."""
 
     title: str
     repo: str
@@ -83,7 +83,7 @@ KNOWN = {
 
 
 def default_sets(data: str) -> str:
-    """Return the classification sets on which a model is judged by default.
+    """Return the default classification sets for a model's data.
 
     For the toy, this is its own set; for Concadia, these are the sets of the paper. Other data have no default, since a
     download was not requested.
@@ -101,8 +101,8 @@ def load_transfer(
     Args:
         specs: ``toy`` (four tasks on the same images); ``cifar100``, ``food101``, ``imagenet``, from the hub;
             ``NAME=hub:owner/name``, another data set of the hub; or ``NAME=PATH``, a parquet file, a folder of parquet
-            files, or a folder with one folder of images for each class. `NAME` is arbitrary; the names above come with
-            their prompts and their way to clean class names. An empty list has no sets.
+            files, or a folder with one folder of images for each class. `NAME` is arbitrary; the names above bring
+            their prompts and their rules for cleaning class names. An empty list has no sets.
         templates: text file with one prompt per line and {} for the class; replaces the prompts of all sets except toy.
         limit: largest number of images per set, drawn in the proportions of the classes.
         seed: seed of this drawing.
@@ -116,15 +116,15 @@ def load_transfer(
     prompts = None if templates is None else _templates(templates)
     tasks: list[LabelledImages] = []
     for spec in (spec.strip() for spec in specs.split(",") if specs):
-        name, given, where = (part.strip() for part in spec.partition("="))
-        known = KNOWN.get(name)
+        name, equals, where = (part.strip() for part in spec.partition("="))
+        entry = KNOWN.get(name)
         if spec == "toy":
             tasks += _toy_tasks(limit, seed)
-        elif known and not given:
-            table = from_hub(name, known.repo, split=known.split, label=known.label, terms=known.gated)
+        elif entry and not equals:
+            table = from_hub(name, entry.repo, split=entry.split, label=entry.label, terms=entry.gated)
             tasks.append(_labelled(name, table, prompts, limit, seed))
         elif name and where.removeprefix("hub:"):
-            split, label = (known.split, known.label) if known else (None, None)
+            split, label = (entry.split, entry.label) if entry else (None, None)
             load = from_hub if where.startswith("hub:") else from_disk
             table = load(name, where.removeprefix("hub:"), split=split, label=label)
             tasks.append(_labelled(name, table, prompts, limit, seed))
@@ -136,13 +136,13 @@ def load_transfer(
     names = [task.name for task in tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(
-            f"classification sets with one name: {', '.join(twice)}; name each differently, as in mine=PATH"
+            f"repeated names of classification sets: {', '.join(twice)}; give each another name, as in mine=PATH"
         )
     return tasks
 
 
 def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
-    """Return the tasks shape, colour, arrangement and place on the same scenes, whose features are computed once."""
+    """Return the tasks shape, colour, arrangement and place on shared scenes, so that features are computed once."""
     from interp.data.toy.pairs import prompts
     from interp.data.toy.pictures import ScenePicture
     from interp.data.toy.scenes import sample_scenes
@@ -154,13 +154,13 @@ def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
     pictures = [every[row] for row in rows]
     tasks = []
     for name in TOY_TASKS:
-        of = prompts(name)
-        labels = tuple(list(of).index(getattr(picture.scene, name)) for picture in pictures)
+        classes = prompts(name)
+        labels = tuple(list(classes).index(getattr(picture.scene, name)) for picture in pictures)
         tasks.append(
             LabelledImages(
                 name,
-                tuple(of.values()),
-                tuple(of),
+                tuple(classes.values()),
+                tuple(classes),
                 labels,
                 lambda i: pictures[i].open(),
                 lambda i: pictures[i].key,
@@ -171,20 +171,20 @@ def _toy_tasks(limit: int | None, seed: int) -> list[LabelledImages]:
 
 
 def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: int | None, seed: int) -> LabelledImages:
-    known = KNOWN.get(name)
-    title = known.title if known else name
-    if all(re.fullmatch(r"n\d{8}", each) for each in table.classes):
+    entry = KNOWN.get(name)
+    title = entry.title if entry else name
+    if all(re.fullmatch(r"n\d{8}", label) for label in table.classes):
         raise DataError(
-            f"the classes of {title} are WordNet ids such as {table.classes[0]}, of no use in a prompt; "
-            f"put {CLASSES} beside them, with one name a line in the same order"
+            f"the classes of {title} are WordNet ids such as {table.classes[0]}, which do not work in a prompt; "
+            f"put {CLASSES} next to them, with one name per line in the same order"
         )
-    classes = tuple(_clean(name, each) for each in table.classes)
+    classes = tuple(_clean(name, label) for label in table.classes)
     rows, notes = _draw(title, table.labels, limit, seed)
-    if twice := sorted(each for each, count in Counter(classes).items() if count > 1):
-        notes += (f"{title}: more than one class is called {', '.join(twice)}; prompts cannot tell them apart",)
+    if twice := sorted(label for label, count in Counter(classes).items() if count > 1):
+        notes += (f"{title}: repeated class names: {', '.join(twice)}; prompts cannot tell these classes apart",)
     if templates is None:
-        templates = [known.template if known else _TEMPLATE]
-    texts = tuple(tuple(template.replace("{}", each) for template in templates) for each in classes)
+        templates = [entry.template if entry else _TEMPLATE]
+    texts = tuple(tuple(template.replace("{}", label) for template in templates) for label in classes)
 
     def named(i: int) -> tuple[str, Callable[[str], bytes]]:
         """Return an image's name for messages, and a function that reads its bytes."""
@@ -202,7 +202,7 @@ def _labelled(name: str, table: Table, templates: Sequence[str] | None, limit: i
 
 
 def _clean(name: str, label: str) -> str:
-    """Return a class's name as a prompt needs it; ImageNet lists synonyms, of which the first is taken."""
+    """Return the name of a class as a prompt needs it; ImageNet lists synonyms, and the first synonym is used."""
     return (label.split(",", maxsplit=1)[0] if name == "imagenet" else label).replace("_", " ").strip()
 
 
@@ -224,10 +224,8 @@ def _draw(title: str, labels: Sequence[int], limit: int | None, seed: int) -> tu
 def _templates(path: Path) -> list[str]:
     lines = [line for line in read_lines(path) if not line.startswith("#")]
     if not lines:
-        raise DataError(f"'{path}' has no templates; write one a line, such as: {_TEMPLATE}")
+        raise DataError(f"'{path}' has no templates; write one template per line, such as: {_TEMPLATE}")
     for line in lines:
         if line.count("{}") != 1:
-            raise DataError(
-                f"'{path}': each template needs exactly one {{}} for the class; this one differs: {shown(line)}"
-            )
+            raise DataError(f"'{path}': a template needs exactly one {{}} for the class; wrong template: {shown(line)}")
     return lines

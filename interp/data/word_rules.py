@@ -86,7 +86,7 @@ def _template_words(pairs: Sequence[Pair]) -> frozenset[str]:
     least = max(_LEAST, _COMMON * len(pairs))
     return frozenset(
         word
-        for own, other in ((first, second), (second, first))
-        for word, count in own.items()
+        for counts, other in ((first, second), (second, first))
+        for word, count in counts.items()
         if count >= least and count >= _TIMES * other[word]
     )

@@ -44,18 +44,18 @@ def read_workbook(content: bytes, file: str) -> tuple[list[list[str]], list[str]
         book = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in book.sheet_names:
             if rows := _trimmed(book.get_sheet_by_name(name).to_python(skip_empty_area=False)):
-                others = len(book.sheet_names) - 1
-                notes = [f"the sheet '{shown(name)}' of '{file}' is read, the other {others} not"] if others else []
+                count = len(book.sheet_names)
+                notes = [f"only the sheet '{shown(name)}' of '{file}' is read, out of {count}"] if count > 1 else []
                 return rows, notes + _without_value(content, file)
     except PasswordError as error:
-        raise DataError(f"'{file}' is locked by a password; save it without one") from error
+        raise DataError(f"'{file}' is protected by a password; save it without the password") from error
     except DataError:
         raise
     except BaseException as error:  # the library's panics are not ordinary exceptions
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise DataError(
-            f"'{file}' is damaged, or no spreadsheet ({first_line(error)}); save it again, as .xlsx or as CSV in UTF-8"
+            f"'{file}' is damaged or no spreadsheet ({first_line(error)}); save it again, as .xlsx or as CSV in UTF-8"
         ) from error
     raise DataError(f"'{file}' is empty; its first row must name the columns")
 
@@ -81,8 +81,8 @@ def _without_value(content: bytes, file: str) -> list[str]:
     if not count:
         return []
     return [
-        f"{plural(count, 'cell')} of '{file}' with an error, or with a formula whose value is not in the file, taken "
-        "as empty: open it in a spreadsheet and save it again"
+        f"{plural(count, 'cell')} of '{file}' taken as empty, because of an error or a formula without a stored value: "
+        "open the file in a spreadsheet program and save it again"
     ]
 
 

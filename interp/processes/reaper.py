@@ -18,7 +18,8 @@ from contextlib import suppress
 import psutil
 
 EVERY = 0.5  # seconds between checks
-ROUNDS, _PAUSE = 20, 0.1  # number of searches, since a killed process may just have started another; seconds between searches
+ROUNDS = 20  # searches, since a killed process may just have started another process
+_PAUSE = 0.1  # seconds between searches
 
 
 def main() -> None:

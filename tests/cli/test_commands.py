@@ -1,4 +1,4 @@
-"""The command that has all commands in it."""
+"""Tests of the entry point of all commands."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def test_a_command_is_the_same_as_its_module(name: str, capsys: pytest.CaptureFi
     assert shown[1].startswith(f"usage: python -m {module} ")
     assert "python -m" not in shown[0]
     spelled = shown[1]
-    for other, (its, _) in COMMANDS.items():
-        spelled = re.sub(rf"python -m {its.removesuffix('.__main__')}(?![.\w])", f"clip-descriptions {other}", spelled)
-    assert shown[0].split() == spelled.split()  # lines are folded elsewhere
+    for other, (path, _) in COMMANDS.items():
+        spelled = re.sub(rf"python -m {path.removesuffix('.__main__')}(?![.\w])", f"clip-descriptions {other}", spelled)
+    assert shown[0].split() == spelled.split()  # the line breaks differ
 
 
 def test_errors_and_hints_spell_commands_as_they_were_typed(capsys: pytest.CaptureFixture[str]):

@@ -1,4 +1,4 @@
-"""Options beyond sense are one line."""
+"""Senseless options give one line."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_what_would_only_exhaust_memory_or_time_is_a_line(
 @given(st.text(st.sampled_from("0123456789-, x²"), max_size=30) | st.text(st.characters(), max_size=5))
 def test_any_list_of_numbers_is_read_or_a_line(text: str):
     try:
-        found = parse_ints(text, "--layers", low=1)
+        numbers = parse_ints(text, "--layers", low=1)
     except UserError:
         return
-    assert found == sorted(set(found))
-    assert found
-    assert 1 <= found[0] <= found[-1] <= MOST
+    assert numbers == sorted(set(numbers))
+    assert numbers
+    assert 1 <= numbers[0] <= numbers[-1] <= MOST

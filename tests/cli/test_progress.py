@@ -1,4 +1,4 @@
-"""Progress without a terminal: a line a minute."""
+"""Progress without a terminal: one line per minute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interp.cli.progress import Bar
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time in seconds, as its only element."""
+    """Return a list with the time in seconds as its only element."""
     now = [100.0]
     monkeypatch.setattr(Bar, "clock", staticmethod(lambda: now[0]))
     return now
@@ -30,10 +30,10 @@ def test_a_line_a_minute_says_how_much_is_left(clock: list[float], capsys: pytes
 
 
 def test_what_is_looped_over_is_counted(clock: list[float], capsys: pytest.CaptureFixture[str]):
-    def slow(things: range) -> Iterator[int]:
-        for thing in Bar(things, desc="tasks", unit="task"):
+    def slow(items: range) -> Iterator[int]:
+        for item in Bar(items, desc="tasks", unit="task"):
             clock[0] += 61
-            yield thing
+            yield item
 
     assert list(slow(range(3))) == [0, 1, 2]
     assert capsys.readouterr().err.splitlines()[0] == "tasks: 1 of 3 tasks, about 2.0 minutes left"

@@ -1,4 +1,4 @@
-"""A terminal gets what its encoding can show."""
+"""Output in terminals of any encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded model is not used, unasked, on other data than its own."""
+"""The embedded model is not used by default on data other than its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_command_asks_for_a_model_before_it_looks_at_data(module: str, argumen
     refused(
         main([*arguments, "--data", "csv:nowhere.csv"]), capsys, "'csv:nowhere.csv'", "openai/clip-vit-base-patch32"
     )
-    assert main([*arguments, "--data", "csv:nowhere.csv", "--model", "toy"]) == 2  # which was named
+    assert main([*arguments, "--data", "csv:nowhere.csv", "--model", "toy"]) == 2  # the model was given
     assert "nowhere.csv" in capsys.readouterr().err
 
 

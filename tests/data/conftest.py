@@ -1,4 +1,4 @@
-"""What tests of data share."""
+"""Fixtures of the tests of data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 @pytest.fixture
 def own_datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The copies that `datasets` makes of parquet files go, and its settings are as they were."""
-    import datasets  # here, for it takes a second
+    """Put the copies that `datasets` makes of parquet files into a temporary folder, and restore its settings."""
+    import datasets  # here, since the import takes a second
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
     level = datasets.logging.get_verbosity()

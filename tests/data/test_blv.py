@@ -43,26 +43,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_ratings_are_averaged_in_order_of_appearance(folder: Path):
-    found = load_blv(folder)
-    assert found.name == f"blv:{folder}"
-    assert len(found) == 3
+    rated = load_blv(folder)
+    assert rated.name == f"blv:{folder}"
+    assert len(rated) == 3
     means = {"overall": 2.5, "imaginability": 4, "relevance": 1.5, "irrelevance": 3}
-    church = RatedText("A church.", "Roof", "süd", means, ("p1", "p2", "p3"), found.texts[0].answers)
+    church = RatedText("A church.", "Roof", "süd", means, ("p1", "p2", "p3"), rated.texts[0].answers)
     assert church.raters == 3
-    assert found.texts[0] == church
+    assert rated.texts[0] == church
     assert [[str(rating) for rating in answer] for answer in zip(*church.answers.values(), strict=True)] == [
         ["4.0", "5.0", "1.0", "3.0"],
         ["1.0", "4.0", "nan", "nan"],
         ["2.5", "3.0", "2.0", "nan"],
     ]
-    assert [text.context for text in found.texts] == ["Roof", "Dinner", "Cross"]
-    assert math.isnan(found.texts[2].ratings["overall"])
-    image = found.open_image("table.v2")
+    assert [text.context for text in rated.texts] == ["Roof", "Dinner", "Cross"]
+    assert math.isnan(rated.texts[2].ratings["overall"])
+    image = rated.open_image("table.v2")
     assert (image.size, image.mode, image.getpixel((3, 3))) == ((30, 20), "RGB", (200, 0, 90))
 
 
 def clone_of(folder: Path, root: Path) -> Path:
-    """The ratings and images of a folder, as a clone of the authors' repository holds them."""
+    """Copy the ratings and images of a folder to the places that a clone of the authors' repository has."""
     for part, place in (
         ("blv_ratings.csv", "analyses/contextclip/context_blv_data.csv"),
         ("images", "behavioral_experiments/writing/data"),
@@ -76,16 +76,16 @@ def test_a_clone_of_the_repository_that_publishes_the_ratings(folder: Path, tmp_
     clone = clone_of(folder, tmp_path_factory.mktemp("clone"))
     images = clone / "behavioral_experiments" / "writing" / "data"
     (images / "attentionchecks").mkdir()
-    found = load_blv(clone)
-    assert (found.texts, found.fingerprint) == (load_blv(folder).texts, load_blv(folder).fingerprint)
-    write(clone, ROWS[:2])  # a table by our name is the one that is meant, and then so are images by our name
+    rated = load_blv(clone)
+    assert (rated.texts, rated.fingerprint) == (load_blv(folder).texts, load_blv(folder).fingerprint)
+    write(clone, ROWS[:2])  # a table with our name has priority, and then images need our name too
     with raises(DataError, "images"):
         load_blv(clone)
     (clone / "blv_ratings.csv").unlink()
-    # as with one of the published images: an accent in the name of the file, none in the table
+    # like one of the published images: the file name has an accent, the name in the table has none
     (images / "table.v2.png").rename(images / "táble.v2.PNG")
     assert load_blv(clone).open_image("table.v2").getpixel((3, 3)) == (200, 0, 90)
-    shutil.copyfile(images / "táble.v2.PNG", images / "tàble.v2.png")  # either could be meant
+    shutil.copyfile(images / "táble.v2.PNG", images / "tàble.v2.png")  # both files match
     with raises(DataError, "'table.v2'"):
         load_blv(clone)
 
@@ -100,9 +100,9 @@ def test_means_are_those_of_a_loop(rows):
         (Path(name) / "images").mkdir()
         (Path(name) / "images" / "i.jpg").touch()
         write(Path(name), [["p", context, description, "i", *ratings] for description, context, ratings in rows])
-        found = load_blv(name).texts
-    assert [(text.description, text.context) for text in found] == list(dict.fromkeys(row[:2] for row in rows))
-    for text in found:
+        loaded = load_blv(name).texts
+    assert [(text.description, text.context) for text in loaded] == list(dict.fromkeys(row[:2] for row in rows))
+    for text in loaded:
         asked = [
             ratings
             for description, context, ratings in rows
@@ -110,8 +110,8 @@ def test_means_are_those_of_a_loop(rows):
         ]
         assert text.raters == len(asked)
         for mean, cells in zip(text.ratings.values(), zip(*asked, strict=True), strict=True):
-            known = [float(cell) for cell in cells if cell not in ("", "NA")]
-            assert mean == pytest.approx(sum(known) / len(known) if known else math.nan, nan_ok=True)
+            numbers = [float(cell) for cell in cells if cell not in ("", "NA")]
+            assert mean == pytest.approx(sum(numbers) / len(numbers) if numbers else math.nan, nan_ok=True)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -122,10 +122,10 @@ def test_names_of_images_in_either_form_of_unicode(folder: Path, form):
     written = [unicodedata.normalize(("NFC", "NFD")[i % 2], row[3]) for i, row in enumerate(ROWS)]
     write(folder, [[*row[:3], image, *row[4:]] for row, image in zip(ROWS, written, strict=True)])
     assert len(set(written)) == 3
-    found = load_blv(folder)
-    assert [text.image for text in found.texts] == [text.image for text in before.texts]
-    assert found.fingerprint == fingerprint
-    assert found.open_image("süd").size == (30, 20)
+    after = load_blv(folder)
+    assert [text.image for text in after.texts] == [text.image for text in before.texts]
+    assert after.fingerprint == fingerprint
+    assert after.open_image("süd").size == (30, 20)
 
 
 def test_the_fingerprint_follows_texts_ratings_and_images(folder: Path):
@@ -178,16 +178,16 @@ def test_what_is_missing_or_malformed_is_named(folder: Path, spoil, value: objec
 
 
 def test_images_that_cannot_be_read(folder: Path):
-    found = load_blv(folder)
-    key = found.image_key("süd")
+    rated = load_blv(folder)
+    key = rated.image_key("süd")
     (folder / "images" / "süd.jpg").write_bytes(b"no picture")
     with raises(DataError, "'süd'"):
-        found.open_image("süd")
-    assert found.image_key("süd") not in (key, "unreadable")
+        rated.open_image("süd")
+    assert rated.image_key("süd") not in (key, "unreadable")
     (folder / "images" / "süd.jpg").unlink()
     with raises(DataError, "'süd'"):
-        found.open_image("süd")
-    assert found.image_key("süd") == "unreadable"
+        rated.open_image("süd")
+    assert rated.image_key("süd") == "unreadable"
 
 
 def test_the_published_ratings(published: Path):
@@ -200,8 +200,8 @@ def test_the_published_ratings(published: Path):
     clip = [scores[text.description] for text in rated.texts]
     length = [len(text.description) for text in rated.texts]
     ratings = {question: [text.ratings[question] for text in rated.texts] for question in QUESTIONS}
-    found = {question: round(stats.pearson(clip, ratings[question]), 3) for question in QUESTIONS}
-    assert found == {"overall": 0.075, "imaginability": 0.105, "relevance": 0.085, "irrelevance": 0.089}
+    correlations = {question: round(stats.pearson(clip, ratings[question]), 3) for question in QUESTIONS}
+    assert correlations == {"overall": 0.075, "imaginability": 0.105, "relevance": 0.085, "irrelevance": 0.089}
     assert round(stats.pearson(length, ratings["overall"]), 2) == 0.57
     images = [text.image for text in rated.texts]
     gap = stats.difference(length, clip, ratings["overall"], images)

@@ -1,4 +1,4 @@
-"""The world of charts: what is drawn, what is written of it, and how its texts compare with a textbook's."""
+"""The world of charts: its pictures, its texts, and a comparison of its texts with those of a textbook."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_alike_charts_differ_in_two_attributes_at_most():
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name != "colours"])
 def test_each_attribute_can_be_seen(name):
-    """Another value gives other pixels, whatever the noise."""
+    """Another value changes pixels by more than the noise."""
     chart = charts(1)[0]
     drawn = {
         value: render_chart(replace(chart, **{name: value}), np.random.default_rng(0)).astype(int)
@@ -91,9 +91,9 @@ def test_told_attributes_decide_whether_a_text_fits():
     chart = charts(1)[0]
     other = replace(chart, event=next(event for event in words.EVENTS if event != chart.event))
     texts = [write_chart("caption", chart, rng) for _ in range(40)]
-    told = [text for text in texts if "event" in text.told]
-    assert told
-    assert not any(text.fits(chart, other) for text in told)
+    stating = [text for text in texts if "event" in text.told]
+    assert stating
+    assert not any(text.fits(chart, other) for text in stating)
     assert all(text.fits(chart, other) for text in texts if "event" not in text.told)
 
 
@@ -108,15 +108,15 @@ def test_a_single_sentence_and_few_words_if_asked():
 
 
 def test_vocabulary_is_its_own():
-    """Charts share colours and function words with scenes, and hardly anything else."""
-    own = {
+    """Charts share colours and function words with scenes, and few other words."""
+    vocabulary = {
         word
         for table in (words.MEASURES, words.EVENTS, words.TRENDS, words.ANY)
         for synonyms in table.values()
         for phrase in synonyms
         for word in re.findall(r"[a-z]{4,}", phrase)
     }
-    assert len(own & set(scene_texts.vocabulary())) <= 0.15 * len(own)
+    assert len(vocabulary & set(scene_texts.vocabulary())) <= 0.15 * len(vocabulary)
 
 
 def test_pairs_are_of_their_splits_and_open():
@@ -146,7 +146,7 @@ def test_texts_resemble_those_of_a_textbook(published: Path):
     """Lengths, naive Bayes and the longer text are those of the economics textbook; its words are more varied."""
     book = load_pairs(f"csv:{published / 'domains/economics/pairs.csv'}", as_published=True).pairs
     ours = [pair for pair in load_pairs("toy:charts").pairs if pair.split == "test"][:80]
-    own, theirs = text_statistics(ours), text_statistics(book)
+    measured, expected = text_statistics(ours), text_statistics(book)
     for key, within in (("words", 8), ("bayes", 0.08), ("longer", 0.15), ("own", 0.12), ("function", 0.06)):
-        np.testing.assert_allclose(own[key], theirs[key], atol=within, err_msg=key)
+        np.testing.assert_allclose(measured[key], expected[key], atol=within, err_msg=key)
     assert rules(ours, None)["own"] == pytest.approx(rules(book, None)["own"], abs=0.1)

@@ -1,4 +1,4 @@
-"""`python -m interp.data.concadia check`: what is not as published, all of it."""
+"""`python -m interp.data.concadia check`: it reports all differences from the published data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.wording import refused
 
 @pytest.fixture
 def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that is as published, had the authors published ten images."""
+    """Write a copy that would be as published if the authors had published ten images."""
     monkeypatch.setattr(comparison, "PUBLISHED", {"train": 6, "val": 2, "test": 2})
     folder = tmp_path / "concadia"
     (folder / "resized").mkdir(parents=True)
@@ -40,7 +40,7 @@ def change(folder: Path, how: Callable[[list[dict[str, Any]]], object]) -> None:
 
 
 def rows(output: str) -> dict[str, list[str]]:
-    """What was looked at -> what was found, what is published, and the verdict."""
+    """Return subject of each check -> found value, published value, and verdict."""
     table = output.partition("\n\n")[0].splitlines()[1:]
     parts = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in table]
     return {what: rest for what, *rest in parts}
@@ -55,11 +55,11 @@ def test_a_whole_copy(whole: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["check", str(whole)]) == 0
     output = capsys.readouterr().out
     assert output.endswith(f"{whole}: as published\n")
-    found = rows(output)
-    assert found["items"] == ["10", "10", "ok"]
-    assert found["split 'train'"] == ["6", "6", "ok"]
-    assert found["images that can be opened"] == ["10", "10", "ok"]
-    assert found["articles"] == ["5"]
+    table = rows(output)
+    assert table["items"] == ["10", "10", "ok"]
+    assert table["split 'train'"] == ["6", "6", "ok"]
+    assert table["images that can be opened"] == ["10", "10", "ok"]
+    assert table["articles"] == ["5"]
     assert "DIFFERS" not in output
 
 
@@ -78,19 +78,19 @@ def test_all_that_is_wrong_is_said(whole: Path, capsys: pytest.CaptureFixture[st
     shutil.copy(whole / "resized" / "5.png", whole / "resized" / "9.png")
     assert main(["check", str(whole)]) == 1
     output = capsys.readouterr().out
-    found = rows(output)
-    assert found["items"] == ["10", "10", "ok"]
-    assert found["items that can be used"] == ["8", "10", "DIFFERS"]
-    assert found["split 'train'"] == ["3", "6", "DIFFERS"]
-    assert found["split 'dev'"] == ["1", "0", "DIFFERS"]
-    assert found["images that are named twice"] == ["1", "0", "DIFFERS"]
-    assert found["images that can be opened"] == ["6", "8", "DIFFERS"]
-    assert found["images that are the same as another"] == ["2"]  # one is named twice, one was copied
-    assert found["descriptions that are the caption too"] == ["1"]
-    assert found["descriptions that are those of several images"] == ["1"]
+    table = rows(output)
+    assert table["items"] == ["10", "10", "ok"]
+    assert table["items that can be used"] == ["8", "10", "DIFFERS"]
+    assert table["split 'train'"] == ["3", "6", "DIFFERS"]
+    assert table["split 'dev'"] == ["1", "0", "DIFFERS"]
+    assert table["repeated file names"] == ["1", "0", "DIFFERS"]
+    assert table["images that can be opened"] == ["6", "8", "DIFFERS"]
+    assert table["copies of other images"] == ["2"]  # one file name is repeated, one file was copied
+    assert table["descriptions equal to the caption"] == ["1"]
+    assert table["descriptions of several images"] == ["1"]
     assert "  item 3 has an empty caption\n  item 4 lacks 'description'\n" in output
-    assert "7.png': it is not there" in output
-    assert output.endswith("5 things are not as published\n")
+    assert "7.png': the file does not exist" in output
+    assert output.endswith("5 checks failed\n")
     capsys.readouterr()
     assert main(["check", str(whole), "--texts-only"]) == 1
     assert "opened" not in capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_what_cannot_be_read_at_all(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_the_sample_is_no_whole_copy(published: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["check", str(published / "concadia-sample")]) == 1
-    found = rows(capsys.readouterr().out)
-    assert found["items"] == ["200", "96,918", "DIFFERS"]
-    assert found["split 'val'"][0] == "200"
-    assert found["images that can be opened"] == ["200", "200", "ok"]
+    table = rows(capsys.readouterr().out)
+    assert table["items"] == ["200", "96,918", "DIFFERS"]
+    assert table["split 'val'"][0] == "200"
+    assert table["images that can be opened"] == ["200", "200", "ok"]

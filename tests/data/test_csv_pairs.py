@@ -181,7 +181,7 @@ def test_columns_that_hold_no_texts_are_no_kinds(path: Path):
 def test_images_that_cannot_be_read_are_named_with_their_row(path: Path):
     pairs = load_csv(rows(path, "0.png,a,b", "gone.png,a,b", "mine.csv,a,b"), AB)
     assert pairs.open_image(pairs.pairs[0]).size == (8, 6)
-    for number, why in ((1, "'gone.png': it is not there"), (2, "'mine.csv': not an image")):
+    for number, why in ((1, "'gone.png': the file does not exist"), (2, "'mine.csv': not an image")):
         with raises(DataError, "mine.csv", number + 2, why):
             pairs.open_image(pairs.pairs[number])
     assert pairs.image_key(pairs.pairs[1]) == "unreadable"
@@ -205,11 +205,11 @@ def test_groups_that_the_file_divides_are_noted(path: Path):
     assert load_pairs(f"csv:{rows(path, *table, head=f'{HEAD},split')}", kinds="text_a,text_b").notes == ()
     table[3] = "0.png,a,b,test"
     (note,) = load_pairs(f"csv:{rows(path, *table, head=f'{HEAD},split')}", kinds="text_a,text_b").notes
-    assert note.startswith("1 of 3 groups have pairs in more than one split, the first is '0.png'; ")
+    assert note.startswith("1 of 3 groups have pairs in more than one split (first: '0.png'); ")
 
 
 def as_csv(folder: Path, pairs: PairSet, columns: tuple[str, str]) -> str:
-    """The pairs as a CSV file beside their images, and its name as data."""
+    """Write pairs as a CSV file next to their images, and return its name as data."""
     header = ["id", columns[1], "split", "group", columns[0], "image"]
     table = [(p.id, p.negative, p.split, p.group, p.positive, f"{Path(p.id).stem}.png") for p in pairs.pairs]
     for pair, row in zip(pairs.pairs, table, strict=True):
@@ -219,28 +219,28 @@ def as_csv(folder: Path, pairs: PairSet, columns: tuple[str, str]) -> str:
 
 
 def test_the_toy_as_a_file_is_the_toy(tmp_path: Path, toy: Clip):
-    """Twin: with the kinds swapped it is not."""
+    """Twin: with the kinds swapped, the file differs from the toy."""
     expected = load_pairs("toy", limit=40)
-    found = load_pairs(as_csv(tmp_path, expected, ("good", "bad")), kinds="good,bad")
-    assert found.pairs == expected.pairs
-    assert torch.equal(image_features(toy, found).embeddings, image_features(toy, expected).embeddings)
-    assert load_pairs(found.name, kinds="bad,good").pairs != expected.pairs
+    pairs = load_pairs(as_csv(tmp_path, expected, ("good", "bad")), kinds="good,bad")
+    assert pairs.pairs == expected.pairs
+    assert torch.equal(image_features(toy, pairs).embeddings, image_features(toy, expected).embeddings)
+    assert load_pairs(pairs.name, kinds="bad,good").pairs != expected.pairs
 
 
 @pytest.mark.slow
 def test_one_split_of_a_file_is_divided_as_that_of_any_data(tmp_path: Path):
     expected = load_pairs("toy", split="val", limit=50, seed=2)
     every = load_pairs("toy", seed=2)
-    found = load_pairs(as_csv(tmp_path, every, ("a", "b")), kinds="a,b", split="val", limit=50, seed=2)
-    assert found.pairs == expected.pairs
-    assert found.notes == expected.notes
+    pairs = load_pairs(as_csv(tmp_path, every, ("a", "b")), kinds="a,b", split="val", limit=50, seed=2)
+    assert pairs.pairs == expected.pairs
+    assert pairs.notes == expected.notes
 
 
 @pytest.mark.slow
 def test_the_published_sample_as_a_file_is_the_sample(
     tmp_path: Path, published: Path, toy: Clip, monkeypatch: pytest.MonkeyPatch
 ):
-    """The same pairs, splits, bytes of images and so features, as from Concadia's own format."""
+    """Pairs, splits, bytes of images and features equal those from Concadia's own format."""
     sample = published / "concadia-sample"
     content = json.loads((sample / "wiki_split.json").read_text(encoding="utf-8"))
     items = content["images"][:60]
@@ -257,21 +257,21 @@ def test_the_published_sample_as_a_file_is_the_sample(
     write(tmp_path / "sample.csv", ["image", "alt", "caption", "group", "id", "split"], table)
     for asked in ({}, {"seed": 1}, {"split": "val"}, {"limit": 30}, {"as_published": True}):
         expected = load_pairs(f"concadia:{tmp_path}", **asked)
-        found = load_pairs(f"csv:{tmp_path}/sample.csv", kinds="alt,caption", **asked)
-        assert found.pairs == expected.pairs
-        assert [note.replace("alt", "description") for note in found.notes] == list(expected.notes)
-        assert found.fingerprint == expected.fingerprint
-    assert len(found) == 60
+        pairs = load_pairs(f"csv:{tmp_path}/sample.csv", kinds="alt,caption", **asked)
+        assert pairs.pairs == expected.pairs
+        assert [note.replace("alt", "description") for note in pairs.notes] == list(expected.notes)
+        assert pairs.fingerprint == expected.fingerprint
+    assert len(pairs) == 60
     embedded = image_features(toy, expected).embeddings
     monkeypatch.setenv("CLIP_DESCRIPTIONS_CACHE", str(tmp_path / "another"))  # computed, not read
-    assert torch.equal(image_features(toy, found).embeddings, embedded)
+    assert torch.equal(image_features(toy, pairs).embeddings, embedded)
     write(tmp_path / "sample.csv", ["image", "alt", "caption", "group", "id"], [row[:-1] for row in table])
     undivided = load_pairs(f"csv:{tmp_path}/sample.csv", kinds="alt,caption")
     assert undivided.pairs == load_pairs(f"concadia:{tmp_path}").pairs
 
 
 def test_paths_may_be_written_as_on_any_system(tmp_path: Path):
-    """With backslashes, and with letters composed or not; a name that has a backslash itself is found first."""
+    """Names may have backslashes and composed or decomposed letters; a file name with a backslash comes first."""
     (tmp_path / "bilder").mkdir()
     for number, name in enumerate(["bilder/u\u0308ber.png", "bilder/1.png", "bilder\\2.png", "bilder/2.png"]):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name)

@@ -23,7 +23,7 @@ def write(folder: Path, rows: list[str], header: str = "image,description,captio
 
 @pytest.fixture
 def twins(tmp_path: Path) -> Path:
-    """Pictures, each of which is there under a second name."""
+    """Write pictures, and a copy of each picture with another name."""
     draw = np.random.default_rng(0)
     for number in range(COUNT):
         Image.fromarray(draw.integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
@@ -45,8 +45,8 @@ def test_one_picture_is_in_one_split_whatever_it_is_called(twins: Path, seed: in
     assert len(splits) == COUNT
     assert all(len(each) == 1 for each in splits.values())
     assert pairs.notes[0] == (
-        f"{COUNT} pictures again under other names, the first is '0.png' as 'again-0.png': pairs of the same "
-        "picture are in one group"
+        f"{COUNT} pictures with several names (first: '0.png' and 'again-0.png'): pairs of the same picture are in "
+        "one group"
     )
 
 
@@ -73,5 +73,5 @@ def test_texts_of_both_kinds_are_counted(twins: Path):
     rows = [f"{number}.png,described {number},captioned {number}" for number in range(COUNT)]
     rows[3], rows[5] = "3.png,a red  Star,x", "5.png,y,A red star"
     (note,) = (note for note in load_pairs(write(twins, rows)).notes if "kind" in note)
-    assert note == "1 text is of one kind in a pair and of the other kind in another, 'a red star' first"
+    assert note == "1 text has one kind in a pair and the other kind in another pair (first: 'a red star')"
     assert not any("kind" in note for note in load_pairs("toy").notes)

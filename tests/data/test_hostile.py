@@ -1,4 +1,4 @@
-"""Whatever data hold, they are read as documented, or refused in one line; nothing hangs or fills the memory."""
+"""Any data are read as documented or refused in one line; no reader hangs or fills the memory."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ READERS = (read_table, load_csv, read_text_scores, read_pair_scores, lambda path
 
 
 def content(picture: Image.Image, form: str, **options: object) -> bytes:
-    """An image file."""
+    """Return the content of an image file."""
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
 def item(**changed: object) -> dict[str, object]:
-    """One of wiki_split.json."""
+    """Return an item of wiki_split.json."""
     texts = {kind: {"raw": f"a {kind}"} for kind in ("description", "caption")}
     return {"filename": "0.jpg", "split": "val", "article_id": "A", **texts, **changed}
 
@@ -65,7 +65,7 @@ def test_pictures_do_not_depend_on_what_another_library_set(monkeypatch: pytest.
 
 @pytest.mark.parametrize("orientation", range(10))
 def test_pictures_are_turned_as_exif_says(orientation: int):
-    """As seen by hand for 6, a quarter to the right; and only the keys of pictures that are turned are others."""
+    """Orientation 6 is a quarter turn to the right, as seen by eye. Only the keys of turned pictures end with it."""
     plain = Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
     exif = Image.Exif()
     exif[images.ORIENTATION] = orientation
@@ -205,13 +205,13 @@ def test_any_json_is_pairs_or_a_line(items):
         try:
             pairs = load_concadia(folder).pairs
         except DataError as error:
-            said = str(error)
+            message = str(error)
         else:
             assert len({pair.id for pair in pairs}) == len(items)
             assert all(text.strip() == text != "" for p in pairs for text in (p.positive, p.negative, p.split, p.group))
             return
-    assert "\n" not in said
-    assert len(said) < 500
+    assert "\n" not in message
+    assert len(message) < 500
 
 
 @given(
@@ -226,10 +226,10 @@ def test_any_bytes_are_a_table_or_a_line(data):
         path.write_bytes(data)
         for reader in READERS:
             try:
-                found = reader(path)
+                result = reader(path)
             except DataError as error:
-                said = str(error)
-                assert len(said.splitlines()) == 1, said
-                assert len(said) < 1000
+                message = str(error)
+                assert len(message.splitlines()) == 1, message
+                assert len(message) < 1000
             else:
-                assert found
+                assert result

@@ -1,4 +1,4 @@
-"""Pairs of a data set of the hub; in the hub's place stands a folder with what it would send."""
+"""Pairs of a data set of the hub; a folder with the files takes the place of the hub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEATURES = {"photo": datasets.Image(), "description": datasets.Value("string"), 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The files of a data set, as the hub sends them; what it was asked for is in `asked.txt`."""
+    """Return the folder of files that the hub sends; each request is written into `asked.txt`."""
     folder = tmp_path / "hub"
     folder.mkdir()
 
@@ -67,7 +67,7 @@ def test_splits_are_those_of_the_files_names(hub: Path, tmp_path: Path):
 
 
 def test_no_file_is_passed_over(hub: Path):
-    """Neither its name nor those of others decide whether a file is used, if it says the split of each row."""
+    """A file with a column of splits is used, whatever its name and the names of the other files."""
     write(hub / "data" / "train-00000-of-00001.parquet", 3)
     write(hub / "data" / "more.parquet", 2, start=10)
     fails("hf:me/mine", "'hf:me/mine'", "'data/more.parquet'", "'split'")

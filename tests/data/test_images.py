@@ -1,4 +1,4 @@
-"""Image files of every kind, as models see them."""
+"""Image files of every kind, as models get them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def opened(content: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def ring(mode: str = "RGBA") -> Image.Image:
-    """A black ring on a transparent ground."""
+    """Return a black ring on a transparent ground."""
     out = Image.new("RGBA", (64, 48), (0, 0, 0, 0))
     ImageDraw.Draw(out).ellipse((8, 4, 48, 44), outline=(0, 0, 0, 255), width=5)
     return out.quantize(8) if mode == "P" else out.convert(mode)

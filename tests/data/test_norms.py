@@ -9,7 +9,7 @@ from interp.data.norms import SOURCES, load_norm, load_norms, main
 from interp.data.pairs import DataError
 from tests.wording import raises, refused
 
-FINGERPRINTS = {  # of the ratings as Python's own csv.DictReader reads them
+FINGERPRINTS = {  # fingerprints of the ratings that Python's csv.DictReader reads
     "imageability": "57ef2f9cdfc65141",
     "mrc-familiarity": "01e7edeaace2cec1",
     "concreteness": "1148985e08017d15",
@@ -78,11 +78,11 @@ def test_the_glasgow_file_as_published(tmp_path: Path):
 )
 def test_the_glasgow_norms_agree_with_others_as_published(published: Path, name: str, other: str, words: int, r: float):
     glasgow = load_norm(f"glasgow-{name}={published / 'norms' / 'glasgow.csv'}").ratings
-    known = load_norm(other).ratings
-    both = sorted(glasgow.keys() & known.keys())
+    rival = load_norm(other).ratings
+    both = sorted(glasgow.keys() & rival.keys())
     assert len(both) == words
-    found = np.corrcoef([glasgow[word] for word in both], [known[word] for word in both])[0, 1]
-    assert found == pytest.approx(r, abs=6e-5)
+    correlation = np.corrcoef([glasgow[word] for word in both], [rival[word] for word in both])[0, 1]
+    assert correlation == pytest.approx(r, abs=6e-5)
 
 
 def test_the_glasgow_file_has_ages_and_familiarity(published: Path):

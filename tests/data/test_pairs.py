@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve items of six articles in Concadia's format, all of split val but one."""
+    """Write twelve items of six articles in Concadia's format, all but one in the split val."""
     (tmp_path / "resized").mkdir()
     items = []
     for i in range(12):
@@ -87,9 +87,9 @@ def test_a_limit_does_not_move_pairs_between_splits(published: Path):
     spec = f"concadia:{published / 'concadia-sample'}"
     whole = {pair.id: pair.split for pair in load_pairs(spec).pairs}
     for limit in (40, 64, 150):
-        some = load_pairs(spec, limit=limit).pairs
-        assert abs(len(some) - limit) <= 2
-        assert all(whole[pair.id] == pair.split for pair in some)
+        limited = load_pairs(spec, limit=limit).pairs
+        assert abs(len(limited) - limit) <= 2
+        assert all(whole[pair.id] == pair.split for pair in limited)
     assert len(set(whole.values())) == 3
 
 
@@ -151,7 +151,7 @@ def test_images_that_cannot_be_read(folder: Path):
     (folder / "resized" / "3.jpg").write_bytes(whole[: len(whole) - 60])
     pairs = load_concadia(folder)
     for i in (1, 2, 3):
-        with raises(DataError, f"'{i}.jpg'", snapshot=i != 3):  # the last one in the words of Pillow
+        with raises(DataError, f"'{i}.jpg'", snapshot=i != 3):  # Pillow words the last error
             pairs.open_image(pairs.pairs[i])
 
 
@@ -266,16 +266,16 @@ def test_the_published_sample(published: Path):
     assert isinstance(pairs, PairSet)
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_another_process_gets_pairs_and_their_fingerprint_but_opens_no_image(known: bool):
+@pytest.mark.parametrize("computed", [False, True])
+def test_another_process_gets_pairs_and_their_fingerprint_but_opens_no_image(computed: bool):
     pairs = load_pairs("toy", limit=6)
-    fingerprint = pairs.fingerprint if known else None
+    fingerprint = pairs.fingerprint if computed else None
     sent = pickle.loads(pickle.dumps(pairs))
     assert (sent.pairs, sent.name, sent.contrast) == (pairs.pairs, pairs.name, pairs.contrast)
     with raises(DataError, pairs.pairs[0].id):
         sent.open_image(pairs.pairs[0])
     assert pairs.open_image(pairs.pairs[0]).size
-    if known:
+    if computed:
         assert sent.fingerprint == fingerprint
     else:
         with pytest.raises(DataError):

@@ -17,7 +17,7 @@ TEXTS = "description,clipscore\n"
 keys = (
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
     .map(str.strip)
-    .filter(lambda key: any(one.isprintable() for one in key))  # a name of marks that nobody sees is an empty cell
+    .filter(lambda key: any(letter.isprintable() for letter in key))  # a key of invisible letters is an empty cell
 )
 scores = st.floats(-1e50, 1e50)
 

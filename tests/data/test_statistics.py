@@ -1,4 +1,4 @@
-"""What texts are like, and that those of the toy world are like Concadia's."""
+"""Statistics of texts; the texts of the toy world have the statistics of Concadia."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interp.data.pairs import Pair
 from interp.data.toy.pairs import ToySize, load_toy
 from tests.wording import refused
 
-# What 200 real pairs have (Kreiss et al. 2022, "Concadia"), by this project's own count, and how far the world may be.
+# Statistics of 200 real pairs (Kreiss et al. 2022, "Concadia"), by our own count, with tolerances for the toy world.
 CONCADIA = {
     "mrc": ((0.4875, 0.3445), 0.07),
     "brysbaert": ((0.77, 0.58), 0.10),
@@ -26,7 +26,7 @@ CONCADIA = {
     "words": ((11, 10), 3),
     "longer": ((0.55,), 0.07),
 }
-BETWEEN = {  # and what of the world must lie in a range
+BETWEEN = {  # ranges of statistics of the toy world
     "d": (0.4, 0.7),
     "r": (0.1, 0.3),
     "shared": (0.3, 0.5),
@@ -40,8 +40,8 @@ def pair(number: int, positive: str, negative: str, group: str | None = None) ->
 
 
 def mean_of_draws(pairs: tuple[Pair, ...], draws: int = 3) -> dict[str, np.ndarray]:
-    found = [measured.text_statistics(measured.one_of_each_group(pairs, seed=seed)) for seed in range(draws)]
-    return {key: np.mean([one[key] for one in found], axis=0) for key in measured.ROWS}
+    samples = [measured.text_statistics(measured.one_of_each_group(pairs, seed=seed)) for seed in range(draws)]
+    return {key: np.mean([sample[key] for sample in samples], axis=0) for key in measured.ROWS}
 
 
 @pytest.mark.slow
@@ -69,19 +69,19 @@ def test_by_hand():
         pair(1, "A red circle by the harbour", "Velmor Harbour in 1894"),
         pair(2, "The harbour", "The Kestor founder, a red circle"),
     ]
-    found = measured.text_statistics(pairs)
-    assert found["words"] == (4.0, 5.0)
-    assert found["longer"] == (0.5,)
-    assert found["function"] == (4 / 8, 3 / 10)  # a, by, the, the; in, the, a
-    assert found["digits"] == (0.0, 1 / 10)
-    assert found["names"] == (0.0, 2 / 10)  # Harbour and Kestor; a first word does not count
-    assert found["shared"] == (1.0, 3 / 6)  # of velmor, harbour, kestor, founder, red, circle
-    assert found["own"] == ((1 / 2 + 0 / 4) / 2,)  # harbour of velmor and harbour
+    values = measured.text_statistics(pairs)
+    assert values["words"] == (4.0, 5.0)
+    assert values["longer"] == (0.5,)
+    assert values["function"] == (4 / 8, 3 / 10)  # a, by, the, the; in, the, a
+    assert values["digits"] == (0.0, 1 / 10)
+    assert values["names"] == (0.0, 2 / 10)  # Harbour and Kestor; a first word does not count
+    assert values["shared"] == (1.0, 3 / 6)  # of velmor, harbour, kestor, founder, red, circle
+    assert values["own"] == ((1 / 2 + 0 / 4) / 2,)  # harbour of velmor and harbour
     rated = load_norm("imageability").ratings
     of_texts = [np.mean([rated[word] for word in words.split()]) for words in ("red circle harbour", "harbour")]
     of_others = [rated["harbour"], np.mean([rated[word] for word in ("founder", "red", "circle")])]
-    assert found["text"][0] == pytest.approx(np.mean(of_texts) - np.mean(of_others))
-    assert found["mrc"] == (1.0, 4 / 6)  # red, circle, harbour and founder are rated; Velmor and Kestor are not
+    assert values["text"][0] == pytest.approx(np.mean(of_texts) - np.mean(of_others))
+    assert values["mrc"] == (1.0, 4 / 6)  # red, circle, harbour and founder are rated; Velmor and Kestor are not
 
 
 def test_what_decides_r_is_how_often_a_word_is_in_either_kind():
@@ -92,18 +92,18 @@ def test_what_decides_r_is_how_often_a_word_is_in_either_kind():
 
 
 def test_naive_bayes_never_sees_the_group_that_it_judges():
-    """Words that only one group has help nobody; words of a kind do."""
+    """Words that only one group has do not help; words of a kind do."""
     rng = np.random.default_rng(0)
-    own = [pair(i, f"red word{i // 2}", f"red word{i // 2}", group=str(i // 2)) for i in range(40)]
-    told = [pair(i, f"red {rng.integers(9)}", f"old {rng.integers(9)}") for i in range(40)]
-    assert measured.text_statistics(told)["bayes"][0] == 1.0
-    assert measured.text_statistics(own)["bayes"][0] == pytest.approx(0.5)
+    by_group = [pair(i, f"red word{i // 2}", f"red word{i // 2}", group=str(i // 2)) for i in range(40)]
+    by_kind = [pair(i, f"red {rng.integers(9)}", f"old {rng.integers(9)}") for i in range(40)]
+    assert measured.text_statistics(by_kind)["bayes"][0] == 1.0
+    assert measured.text_statistics(by_group)["bayes"][0] == pytest.approx(0.5)
 
 
 def test_one_of_each_group():
     pairs = [pair(i, "a", "b", group=str(i // 3)) for i in range(30)]
     drawn = measured.one_of_each_group(pairs, 7)
-    assert len({one.group for one in drawn}) == len(drawn) == 7
+    assert len({sampled.group for sampled in drawn}) == len(drawn) == 7
     assert measured.one_of_each_group(pairs, 7) == drawn != measured.one_of_each_group(pairs, 7, seed=1)
     assert len(measured.one_of_each_group(pairs, 100)) == 10
 
@@ -134,9 +134,9 @@ def test_data_of_a_single_article_are_not_compared(tmp_path: Path, capsys: pytes
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
     arguments = ["--data", f"csv:{tmp_path / 'pairs.csv'}"]
     refused(measured.main(arguments), capsys)
-    found = measured.text_statistics([pair(1, "red circle", "the idea"), pair(2, "of", "Velmor")])
-    assert np.isnan(found["d"][0])
-    assert np.isfinite(found["text"][0])
+    values = measured.text_statistics([pair(1, "red circle", "the idea"), pair(2, "of", "Velmor")])
+    assert np.isnan(values["d"][0])
+    assert np.isfinite(values["text"][0])
 
 
 def test_kinds_of_a_table_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

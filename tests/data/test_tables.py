@@ -21,22 +21,22 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
     st.integers(1, 5).flatmap(lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), max_size=6)),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.sampled_from([",", ";", "\t"]),
-    # with "\n" at the ends of rows, csv.writer leaves a lone "\r" without the quotes that it needs
+    # with "\n" at the ends of rows, csv.writer does not quote a lone "\r", which needs quotes
     st.sampled_from([("\r\n", csv.QUOTE_MINIMAL), ("\r\n", csv.QUOTE_ALL), ("\n", csv.QUOTE_ALL)]),
 )
 def test_any_cells_come_back_with_the_number_of_their_row(table, encoding, sign, form):
-    sign = sign if table and len(table[0]) > 1 else ","  # of one column nobody knows what would come between two
+    sign = sign if table and len(table[0]) > 1 else ","  # a single column has no sign between cells
     names = [f"Column {i} " for i in range(len(table[0]) if table else 2)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         with path.open("w", newline="", encoding=encoding) as file:
             csv.writer(file, delimiter=sign, lineterminator=form[0], quoting=form[1]).writerows([names, *table])
-        found = read_table(path)
-    assert found.columns == tuple(name.strip().lower() for name in names)
+        read = read_table(path)
+    assert read.columns == tuple(name.strip().lower() for name in names)
     expected = [(number, row) for number, row in enumerate(table, start=2) if "".join(row).strip()]
-    assert [(row.number, list(row.cells)) for row in found.rows] == expected
-    for row, (_, written) in zip(found.rows, expected, strict=True):
-        assert [row[column] for column in found.columns] == [cell.strip() for cell in written]
+    assert [(row.number, list(row.cells)) for row in read.rows] == expected
+    for row, (_, written) in zip(read.rows, expected, strict=True):
+        assert [row[column] for column in read.columns] == [cell.strip() for cell in written]
 
 
 def test_names_in_two_header_rows(tmp_path: Path):
@@ -124,7 +124,7 @@ def test_a_long_text_is_read(tmp_path: Path):
     [
         "a;b, c;d\n1, 2, 3;4;5\n",  # commas in texts, and in a name
         "a,b;c,d\n1,2,3\n",  # a semicolon in a name
-        "sep=|\na|b;c\n1;2|3\n",  # as Excel is told
+        "sep=|\na|b;c\n1;2|3\n",  # a first line for Excel
         '"sep=;"\r\na;b\r\n1,2;3\r\n',
         'a;b\n\n1;"2;\n3"\n',
     ],
@@ -162,11 +162,11 @@ def test_spreadsheets_are_read_as_their_cells_are_shown(tmp_path: Path, suffix: 
         (2, "ä.jpg", "3", "zwei\nZeilen"),
         (4, "b.jpg", "2.5", ""),
     ]
-    assert table.notes == (f"the sheet 'alts' of '{path}' is read, the other 1 not",)
+    assert table.notes == (f"only the sheet 'alts' of '{path}' is read, out of 2",)
 
 
 def test_formulas_without_a_value_are_counted(tmp_path: Path):
-    """As a program writes them that computes nothing; a spreadsheet keeps their values."""
+    """Some programs write formulas without values; a spreadsheet program stores the values."""
     path = tmp_path / "table.xlsx"
     pd.DataFrame([["a.jpg", '=CONCATENATE("a ","b")'], ["b.jpg", "text"]], columns=["image", "alt"]).to_excel(
         path, index=False
@@ -174,7 +174,7 @@ def test_formulas_without_a_value_are_counted(tmp_path: Path):
     table = read_table(path)
     assert [row["alt"] for row in table.rows] == ["", "text"]
     (note,) = table.notes
-    assert note.startswith(f"1 cell of '{path}' with an error, or with a formula")
+    assert note.startswith(f"1 cell of '{path}' taken as empty, because of an error or a formula")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The toy world: what can be seen, what is written of it, and the pairs that are made of it."""
+"""The toy world: its pictures, its texts, and its pairs."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def test_combinations_are_divided_between_splits(names):
     parts = [set(combinations(split, names)) for split in ("train", "val", "test")]
     total = np.prod([len(VALUES[name]) for name in names])
     assert len(set.union(*parts)) == sum(map(len, parts)) == total
-    for part in parts:  # every value of every attribute can be learned, and be asked for
+    for part in parts:  # every value of every attribute can be learned and tested
         for i, name in enumerate(names):
             there = {combination[i] for combination in part}
             assert len(there) >= 0.7 * len(VALUES[name]) if name == "flag" else there == set(VALUES[name])
 
 
 def test_a_word_means_one_thing():
-    every = [word for table in TABLES for of in table.values() for word in of]
+    every = [word for table in TABLES for synonyms in table.values() for word in synonyms]
     assert len(every) == len(set(every)) > 850
-    phrases = [phrase for of in words.ARRANGEMENTS.values() for phrase in of]
+    phrases = [phrase for synonyms in words.ARRANGEMENTS.values() for phrase in synonyms]
     assert len(phrases) == len(set(phrases))
 
 
 def test_names_are_of_one_look_each_and_no_words():
-    towns = [of[0] for of in words.FLAGS.values()]
+    towns = [names[0] for names in words.FLAGS.values()]
     families = [
         words.family(shape, colour, arrangement)
         for shape in words.SHAPES
@@ -81,39 +81,43 @@ def test_names_are_of_one_look_each_and_no_words():
 
 @cache
 def meanings() -> dict[str, dict[str, set[str]]]:
-    """What each word allows: word -> attribute -> values."""
-    known: dict[str, dict[str, set[str]]] = {}
+    """Return word -> attribute -> values that the word allows."""
+    meaning: dict[str, dict[str, set[str]]] = {}
 
     def mean(word: str, attribute: str, values: set[str]) -> None:
-        known.setdefault(word.lower(), {})[attribute] = values
+        meaning.setdefault(word.lower(), {})[attribute] = values
 
     for name, table in VALUES.items():
-        for value, of in table.items():
-            for word in of:
+        for value, synonyms in table.items():
+            for word in synonyms:
                 mean(word, name, {value})
                 if name == "shape":
                     mean(words.plural(word), name, {value})
-                    known[words.plural(word).lower()]["arrangement"] = {"row", "stack"}
-    for event, of in words.ROLES.items():
-        for word in of:
+                    meaning[words.plural(word).lower()]["arrangement"] = {"row", "stack"}
+    for event, roles in words.ROLES.items():
+        for word in roles:
             mean(word, "event", {event})
     for shape in words.SHAPES:
         for word in words.ERAS[words.era(shape)]:
-            known.setdefault(word, {}).setdefault("shape", set()).add(shape)
+            meaning.setdefault(word, {}).setdefault("shape", set()).add(shape)
         for colour in words.COLOURS:
-            known.setdefault(words.year(shape, colour), {}).update(shape={shape}, colour={colour})
+            meaning.setdefault(words.year(shape, colour), {}).update(shape={shape}, colour={colour})
             for arrangement in words.ARRANGEMENTS:
                 name = words.family(shape, colour, arrangement).lower()
-                known[name] = {"shape": {shape}, "colour": {colour}, "arrangement": {arrangement}}
-    return known
+                meaning[name] = {"shape": {shape}, "colour": {colour}, "arrangement": {arrangement}}
+    return meaning
 
 
 def told(text: str) -> dict[str, set[str]]:
-    """What a text says of a scene, read by someone who knows only the words: attribute -> the values that it allows."""
+    """Return attribute -> values that the words of a text allow, read without knowledge of its scene."""
     out: dict[str, set[str]] = {}
-    found = [*re.findall(r"[\w]+", text.lower())]
-    found += [phrase for phrase in (p for of in words.ARRANGEMENTS.values() for p in of) if phrase in text.lower()]
-    for word in found:
+    phrases = [*re.findall(r"[\w]+", text.lower())]
+    phrases += [
+        phrase
+        for phrase in (form for synonyms in words.ARRANGEMENTS.values() for form in synonyms)
+        if phrase in text.lower()
+    ]
+    for word in phrases:
         for attribute, values in meanings().get(word, {}).items():
             out[attribute] = out.get(attribute, set(VALUES[attribute])) & values
     return out
@@ -125,21 +129,21 @@ def test_every_text_is_true_of_its_picture():
         for kind in KINDS:
             for partial in (False, True):
                 text = write(kind, scene, rng, partial=partial)
-                said = told(text.text)
-                for name, values in said.items():
+                statements = told(text.text)
+                for name, values in statements.items():
                     assert getattr(scene, name) in values, (text.text, name)
                 if not partial:
-                    assert text.told - {"paired", "era"} <= set(said) | {"arrangement"}, text
+                    assert text.told - {"paired", "era"} <= set(statements) | {"arrangement"}, text
 
 
 def test_whether_a_text_fits_another_scene_is_what_its_words_say():
     rng, every = np.random.default_rng(1), scenes(60, seed=5)
     for scene in every:
         for text in write_pair(scene, rng):
-            said = told(text.text)
+            statements = told(text.text)
             for other in every:
-                fits = all(getattr(other, name) in values for name, values in said.items())
-                # a single thing has no word of its own: only plurals say how many there are
+                fits = all(getattr(other, name) in values for name, values in statements.items())
+                # only plurals state the number of things
                 assert fits or not text.fits(scene, other)
                 if "paired" not in text.told:
                     assert fits == text.fits(scene, other), (text, other)
@@ -153,17 +157,17 @@ def test_a_text_singles_its_scene_out(kind):
     for scene in every[:30]:
         text = write(kind, scene, rng)
         fitting.append(sum(text.fits(scene, other) for other in every))
-    assert np.mean(fitting) < 3  # of 500, itself among them
+    assert np.mean(fitting) < 3  # of 500 scenes, which include its own scene
 
 
 def test_texts_hold_only_words_of_the_vocabulary_names_and_years():
-    known, rng = set(vocabulary()), np.random.default_rng(0)
+    allowed, rng = set(vocabulary()), np.random.default_rng(0)
     for scene in scenes(300):
         names = {words.FLAGS[scene.flag][0].lower(), words.family(scene.shape, scene.colour, scene.arrangement).lower()}
         names |= {words.year(scene.shape, scene.colour), *map(words.plural, words.SHAPES[scene.shape])}
         for kind in KINDS:
             for text in (write(kind, scene, rng), write(kind, scene, rng, partial=True)):
-                assert set(re.findall(r"\w+", text.text.lower())) <= known | names, text
+                assert set(re.findall(r"\w+", text.text.lower())) <= allowed | names, text
                 assert text.text[0].isupper()
                 assert not re.search(r"  | ,|\ba [aeio]|\ban [^aeiouh]", text.text), text
 
@@ -194,9 +198,9 @@ def test_every_attribute_changes_the_picture():
         for value in list(table)[:20]:
             changed = Scene(**(vars(scene) | {name: value}))
             pictures.append(render(changed, np.random.default_rng(0)).astype(int))
-        for i, one in enumerate(pictures):
+        for i, image in enumerate(pictures):
             for other in pictures[:i]:
-                assert (np.abs(one - other).max(-1) > 25).sum() >= 12, name  # pixels that differ plainly
+                assert (np.abs(image - other).max(-1) > 25).sum() >= 12, name  # pixels that differ plainly
 
 
 @given(st.integers(0, 10_000))
@@ -245,11 +249,10 @@ def test_pairs_of_an_article_share_its_town_and_event():
     for pair in pairs:
         town, event = pair.group.split("-")[1:]
         for text in (pair.positive, pair.negative):
-            said = told(text)
-            assert said.get("flag", {flag for flag, of in words.FLAGS.items() if of[0] == town}) == {
-                flag for flag, of in words.FLAGS.items() if of[0] == town
-            }
-            assert event in said.get("event", {event})
+            statements = told(text)
+            flags = {flag for flag, names in words.FLAGS.items() if names[0] == town}
+            assert statements.get("flag", flags) == flags
+            assert event in statements.get("event", {event})
 
 
 def test_alike_scenes_differ_from_the_first_of_their_group_by_little():
@@ -283,13 +286,15 @@ def test_sets_for_retrieval():
 @pytest.mark.parametrize("name", ["shape", "colour", "arrangement", "place", "event"])
 def test_prompts_say_only_what_they_are_for(name):
     scene = sample_scene("train", np.random.default_rng(0))
-    beside = []
+    others = []
     for value, texts in toy.prompts(name).items():
         assert len(texts) == len(set(texts))
         for text in texts:
             assert told(text)[name] == {value}, text
-        beside.append({(other, *sorted(said)) for text in texts for other, said in told(text).items() if other != name})
-    assert all(said == beside[0] for said in beside)  # what else prompts say, they say of every class
+        others.append(
+            {(other, *sorted(allowed)) for text in texts for other, allowed in told(text).items() if other != name}
+        )
+    assert all(statements == others[0] for statements in others)  # other statements do not depend on the class
     assert list(toy.prompts(name)) == list(VALUES[name])
     assert getattr(scene, name) in toy.prompts(name)
 

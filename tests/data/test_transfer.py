@@ -28,7 +28,7 @@ def picture(i: int) -> Image.Image:
 
 
 def write_parquet(path: Path, labels: list[int], features: dict = FEATURES, **more: list) -> Path:
-    """A parquet file as `datasets` writes it; picture(i) is the image of row i."""
+    """Write a parquet file with `datasets`; picture(i) is the image of row i."""
     image, label, *_ = features
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {image: [picture(i) for i in range(len(labels))], label: labels, **more}
@@ -37,7 +37,7 @@ def write_parquet(path: Path, labels: list[int], features: dict = FEATURES, **mo
 
 
 def write_folders(path: Path, classes: dict[str, int]) -> Path:
-    """One folder of images for each class; picture(i) is the i-th of all."""
+    """Write one folder of images for each class; picture(i) is image i of its class."""
     for name, n in classes.items():
         (path / name).mkdir(parents=True)
         for i in range(n):
@@ -68,20 +68,20 @@ def test_a_parquet_file_of_ones_own(tmp_path: Path):
 
 def test_known_sets_keep_their_prompts_and_names_wherever_they_come_from(tmp_path: Path):
     coarse = {"img": datasets.Image(), "coarse_label": datasets.ClassLabel(names=["x"]), **FEATURES}
-    one = write_parquet(tmp_path / "c.parquet", [0, 0], coarse, fine_label=[1, 0])
+    first = write_parquet(tmp_path / "c.parquet", [0, 0], coarse, fine_label=[1, 0])
     labels = datasets.ClassLabel(names=["tench, Tinca tinca", "crane", "crane, heron"])
-    two = write_parquet(tmp_path / "i.parquet", [2, 0], {"image": datasets.Image(), "label": labels})
-    cifar, food, imagenet = load_transfer(f"cifar100={one}, food101={two},imagenet={two}")
+    second = write_parquet(tmp_path / "i.parquet", [2, 0], {"image": datasets.Image(), "label": labels})
+    cifar, food, imagenet = load_transfer(f"cifar100={first}, food101={second},imagenet={second}")
     assert (cifar.name, cifar.labels) == ("CIFAR-100", (1, 0))
     assert cifar.texts[0] == ("a photo of a maple tree",)
     assert (food.name, food.texts[0]) == ("Food101", ("A picture of tench, Tinca tinca",))
     assert (imagenet.name, imagenet.texts[0]) == ("ImageNet", ("A picture of tench",))
     assert imagenet.classes == ("tench", "crane", "crane")
-    assert imagenet.notes == ("ImageNet: more than one class is called crane; prompts cannot tell them apart",)
+    assert imagenet.notes == ("ImageNet: repeated class names: crane; prompts cannot tell these classes apart",)
 
 
 def test_of_a_folder_of_parquet_files_the_split_is_taken(tmp_path: Path):
-    """As the hub has them: test, else validation, else all; ImageNet's own is validation, its test has no labels."""
+    """Like on the hub: test, else validation, else all. ImageNet uses validation, since its test has no labels."""
     features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
     for split, labels in (("train", [0]), ("validation", [1, 1])):
         write_parquet(tmp_path / "data" / f"{split}-00000-of-00001.parquet", labels, features)
@@ -99,7 +99,7 @@ def test_of_a_folder_of_parquet_files_the_split_is_taken(tmp_path: Path):
 
 
 def test_a_folder_of_images_for_each_class(tmp_path: Path):
-    """A class may be called after a split; what is no image or hidden is passed over."""
+    """A class may have the name of a split; hidden files and files other than images are ignored."""
     write_folders(tmp_path, {"train": 2, "sea_side": 1, "test": 1})
     (tmp_path / "sea_side" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "train" / "._0.png").write_bytes(b"x")
@@ -123,7 +123,7 @@ def test_numbers_need_names(tmp_path: Path):
 
 
 def test_plain_structs_of_bytes_are_images(tmp_path: Path):
-    """Parquet files written by others than `datasets` say nothing of images."""
+    """Only `datasets` marks columns of images in the parquet files that it writes."""
     import io
 
     import pyarrow as pa
@@ -187,7 +187,7 @@ def test_images_that_cannot_be_read(tmp_path: Path):
     (tmp_path / "images/a/0.png").write_bytes(b"no picture")
     task = load_one(f"x={tmp_path / 'images'}")
     (tmp_path / "images/a/1.png").unlink()
-    for i, why in enumerate(("not an image that can be decoded", "it is not there")):
+    for i, why in enumerate(("not an image that can be decoded", "the file does not exist")):
         with raises(DataError, f"/images/a/{i}.png", why):
             task.open_image(i)
     assert task.image_key(1) == "unreadable"
@@ -208,7 +208,7 @@ def test_the_fingerprint_follows_prompts_labels_and_images(tmp_path: Path):
     where = write_parquet(tmp_path / "x.parquet", [0, 1])
     keys = [load_one(f"x={where}").image_key(i) for i in range(2)]
     assert keys[0] != keys[1]
-    write_parquet(where, [0, 1, 1])  # a file by the same name, made anew
+    write_parquet(where, [0, 1, 1])  # a new file with the same name
     assert [load_one(f"x={where}").image_key(i) for i in range(3)][:2] == keys
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("own_datasets_cache")
 
 
 def hub(folder: Path, asked: list) -> object:
-    """What `snapshot_download` does, without a network: the folder, where everything is already."""
+    """Return a replacement of `snapshot_download` that returns the folder and records its arguments."""
 
     def snapshot_download(repo: str, **options) -> str:
         asked.append((repo, options))
@@ -25,7 +25,7 @@ def hub(folder: Path, asked: list) -> object:
 
 @pytest.fixture
 def there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub that has every data set."""
+    """Replace the hub by a hub that has every data set."""
     monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: None)
 
 
@@ -67,7 +67,7 @@ def test_other_sets_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_datasets_is_asked_for_parquet_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """No hub id reaches it, so no code of others can run, whatever its version."""
+    """No hub id reaches `datasets`, so no foreign code can run with any version of it."""
     asked: list = []
 
     def load_dataset(*args, **options):

@@ -1,4 +1,4 @@
-"""Preferences by words alone, without an image."""
+"""Preferences from words alone, without an image."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def pair(positive: str, negative: str, group: str = "a") -> Pair:
 def test_published_domains(published: Path, domain: str):
     first = load_pairs(f"concadia:{published / 'concadia-sample'}", as_published=True).pairs
     pairs = load_pairs(f"csv:{published / 'domains' / domain / 'pairs.csv'}", as_published=True)
-    found = rules(pairs.pairs, first)
-    shown = tuple(round(100 * found[key], 1) for key in ("longer", "concrete", "first", "own"))
+    shares = rules(pairs.pairs, first)
+    shown = tuple(round(100 * shares[key], 1) for key in ("longer", "concrete", "first", "own"))
     assert (len(pairs), *shown) == EXPECTED[domain]
     assert pairs.has_images == (domain != "hci-papers")
     assert pairs.has_images or "only texts can be used" in pairs.notes[-1]
@@ -77,6 +77,6 @@ def test_the_command_shows_rules_for_each_data_set(capsys):
     assert main(["--data", "toy", "toy:charts", "--pairs", "20", "--draws", "1"]) == 0
     shown = capsys.readouterr().out
     row = next(line for line in shown.splitlines() if line.startswith("naive Bayes of the first data set"))
-    assert row.split()[-2] == "-"  # of itself it would only repeat what it has learnt
+    assert row.split()[-2] == "-"  # on its own data, the rule would only repeat its training texts
     assert 50 < float(row.split()[-1]) < 100
     assert data_labels(["csv:a/x.csv", "csv:b/a/x.csv"]) == ["csv:a/x.csv", "csv:b/a/x.csv"]

@@ -1,4 +1,4 @@
-"""Processes of a sweep that are really killed, and signals that really come."""
+"""Processes of a sweep that are killed, and signals that are sent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.wording import raises, refused
 
 pytestmark = pytest.mark.slow
 
-# More of a thing to send than fits into a pipe would hang a parent whose child is killed before it reads. These
-# processes do nothing but wait, and each leaves a file when it imports this file, is prepared, and has a task.
+# A parent would hang if it sent more than fits into a pipe to a child that is killed before it reads. These processes
+# only wait. Each leaves a file when it imports this file, when it is prepared, and when it has a task.
 DRIVER = """
 import os, sys, time
 from pathlib import Path
@@ -59,7 +59,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(autouse=True)
 def usual_signals() -> Iterator[None]:
-    """Signals that end a process at once, however pytest was started."""
+    """Let signals end a process at once, however pytest was started."""
     with disposition(SIGTERM=signal.SIG_DFL, SIGHUP=signal.SIG_DFL):
         yield
 
@@ -94,16 +94,16 @@ def children(pid: int) -> Iterator[int]:
 
 
 def until(count: int, process: subprocess.Popen[str], moment: str = "started") -> list[int]:
-    """Return the children of a process, when the youngest of as many as are asked for has reached a moment."""
+    """Return the children of a process when there are at least `count` and the last of these has reached a moment."""
 
-    def found() -> list[int]:
+    def numbers_then() -> list[int]:
         numbers = sorted(children(process.pid))
         if len(numbers) < count:
             return []
         file = Path(f"{process.args[1]}.{numbers[count - 1]}.{moment}")  # type: ignore[index]
         return numbers if moment == "started" or file.exists() else []
 
-    return wait_for(found, of=process, every=0.002)
+    return wait_for(numbers_then, of=process, every=0.002)
 
 
 MOMENTS = ["started", "importing", "preparing", "working"]
@@ -121,7 +121,7 @@ def test_a_killed_process_is_noticed_within_seconds(driver: Path, count: int, mo
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "said"),
+    ("number", "status", "event"),
     [
         (signal.SIGINT, 130, "interrupted"),
         (signal.SIGTERM, 143, "ended by SIGTERM"),
@@ -130,7 +130,7 @@ def test_a_killed_process_is_noticed_within_seconds(driver: Path, count: int, mo
 )
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_signals_end_a_command_and_its_processes_whenever_they_come(
-    driver: Path, number: signal.Signals, status: int, said: str, moment: str
+    driver: Path, number: signal.Signals, status: int, event: str, moment: str
 ):
     process = start(driver, 0.5, 60.0)
     assert process.stdout is not None
@@ -139,7 +139,7 @@ def test_signals_end_a_command_and_its_processes_whenever_they_come(
     process.send_signal(number)
     _, error = process.communicate(timeout=20)
     assert process.returncode == status, error
-    assert error.strip().splitlines()[-1] == f"{said}; finished cells are kept"
+    assert error.strip().splitlines()[-1] == f"{event}; finished cells are kept"
     assert not re.search("Traceback|Exception", error)
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
@@ -175,7 +175,7 @@ def test_each_task_is_done_once(tmp_path: Path):
 @pytest.mark.parametrize("threads", [0, 3])
 def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number: signal.Signals, threads: int):
     started, over = [], threading.Event()
-    for _ in range(threads):  # any of which may be given the signal
+    for _ in range(threads):  # any of these threads may be given the signal
         threading.Thread(target=over.wait, daemon=True).start()
     with stoppable(), pytest.raises(KeyboardInterrupt) as caught:
         with deaf_children():
@@ -185,7 +185,7 @@ def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number
         started.append("told too late")
     assert started == [number]
     assert not isinstance(caught.value, StopRequest) or caught.value.number == number
-    with stoppable(), pytest.raises(KeyboardInterrupt):  # and as ever afterwards
+    with stoppable(), pytest.raises(KeyboardInterrupt):  # afterwards, signals act as usual
         os.kill(os.getpid(), number)
         wait_for(lambda: False, seconds=5)
     over.set()
@@ -193,7 +193,7 @@ def test_a_signal_that_comes_while_processes_start_is_told_when_they_have(number
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_is_ignored_ends_nothing(driver: Path, number: signal.Signals):
-    """As nohup has it: neither this process, nor a command that it starts."""
+    """Under nohup, the signal ends neither this process nor a command that it starts."""
     with disposition(**{number.name: signal.SIG_IGN}):
         with stoppable():
             os.kill(os.getpid(), number)
@@ -222,7 +222,7 @@ def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.Captu
 def test_a_fault_of_the_executors_own_thread_is_an_error_and_not_printed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    """Python 3.11's fails so if a process dies while another one is started; it would wait for ever then."""
+    """In Python 3.11, the thread fails if a process dies while another is started; the executor would wait forever."""
 
     def fail(_thread: object) -> None:
         raise RuntimeError("dictionary changed size during iteration")

@@ -1,4 +1,4 @@
-"""A process that ends what came of another one, when that is killed."""
+"""A process that ends all descendants of a killed process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from interp.processes.reaper import descendants, marked, runs
 from tests.children import WAITING, wait_for
 
-# The reaper; it writes the numbers of the processes that it has seen into a file.
+# The reaper, which also writes the numbers of the processes that it has seen into a file.
 REAPER = """
 import os, sys
 from interp.processes import reaper
@@ -23,16 +23,16 @@ from interp.processes import reaper
 look = reaper.descendants
 
 def noted(root):
-    found = look(root)
+    seen = look(root)
     with open(sys.argv[3] + ".part", "w") as file:
-        file.write(" ".join(str(process.pid) for process in found))
+        file.write(" ".join(str(process.pid) for process in seen))
     os.replace(file.name, sys.argv[3])
-    return found
+    return seen
 
 reaper.descendants = noted
 reaper.main()
 """
-# Starts a child with a child of its own, and a process that is left to itself but has a mark; prints their numbers.
+# A program that starts a child with a child, and an orphan with a mark, and prints the numbers of the processes.
 DRIVER = rf"""
 import os, subprocess, sys
 
@@ -52,7 +52,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def bystander() -> Iterator[psutil.Process]:
-    """A process that nobody is to end."""
+    """Yield a process that the reaper must not end."""
     process = subprocess.Popen([sys.executable, "-c", WAITING], stdin=subprocess.PIPE)
     yield psutil.Process(process.pid)
     process.kill()

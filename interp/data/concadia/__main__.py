@@ -9,28 +9,29 @@ from pathlib import Path
 
 from interp import cli
 from interp.data.concadia.comparison import PUBLISHED, check_concadia
+from interp.drawing.markup import plural
 from interp.errors import UserError, quoted
 
 PROG = "python -m interp.data.concadia"
 DESCRIPTION = f"""\
-Look at a copy of Concadia (Kreiss et al. 2022): is it the {sum(PUBLISHED.values()):,} images that its authors publish,
-in their splits, can every item be used and every image be opened, and what is there twice? All that is wrong is
-counted, and the first cases are shown. A sample is no whole copy, and is said to be none."""
+Compare a copy of Concadia (Kreiss et al. 2022) with the {sum(PUBLISHED.values()):,} images that its authors publish:
+items, splits, texts, image files and duplicates. The command counts all faults, and shows the first cases of each
+fault. A sample differs from the published data."""
 EPILOG = """\
 examples:
   python -m interp.data.concadia check data/concadia
   python -m interp.data.concadia check data/concadia --texts-only
 
-exit status: 0 if all is as published, 1 if something is not, 2 if it cannot be read at all"""
+exit status: 0 if the copy is as published, 1 if it differs, 2 if it cannot be read"""
 
 
 @dataclass(frozen=True)
 class Options:
     """The copy."""
 
-    action: str = cli.argument("check, which is all that there is", metavar="check")
-    folder: str = cli.argument("with wiki_split.json, and resized/ or resized.zip", metavar="FOLDER")
-    texts_only: bool = cli.option(False, "open no image")
+    action: str = cli.argument("check, the only action", metavar="check")
+    folder: str = cli.argument("folder with wiki_split.json, and resized/ or resized.zip", metavar="FOLDER")
+    texts_only: bool = cli.option(False, "do not open the images")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,16 +50,16 @@ def _check(options: Options) -> int:
         images=not options.texts_only,
         each=lambda names: Bar(names, desc="images", unit="image"),
     )
-    said = {True: "ok", False: "DIFFERS", None: ""}
+    verdicts = {True: "ok", False: "DIFFERS", None: ""}
     lines = [["", "found", "published", ""]]
-    lines += [[one.what, one.found, one.expected, said[one.ok]] for one in findings]
+    lines += [[finding.what, finding.found, finding.expected, verdicts[finding.ok]] for finding in findings]
     print("\n".join(cli.aligned(lines, left=1)))
-    for one in findings:
-        if one.cases:
-            print(f"\n{one.what}:\n" + "\n".join(f"  {case}" for case in one.cases))
-    wrong = [one for one in findings if one.ok is False]
-    print(f"\n{options.folder}: " + (f"{len(wrong)} things are not as published" if wrong else "as published"))
-    return 1 if wrong else 0
+    for finding in findings:
+        if finding.cases:
+            print(f"\n{finding.what}:\n" + "\n".join(f"  {case}" for case in finding.cases))
+    count = sum(finding.ok is False for finding in findings)
+    print(f"\n{options.folder}: " + (f"{plural(count, 'check')} failed" if count else "as published"))
+    return 1 if count else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Comparison of a copy of Concadia with the published data; it reports every fault, not only the first."""
+"""Comparison of a copy of Concadia with the published data; every fault is reported, not only the first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interp.errors import quoted
 
 # Kreiss et al. 2022, section 3: https://github.com/elisakreiss/concadia
 PUBLISHED = {"train": 77_534, "val": 9_693, "test": 9_691}
-SHOWN = 5  # number of cases that are shown of each fault
+SHOWN = 5  # number of cases that are shown for each fault
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Finding:
 
     Attributes:
         what: subject of the check.
-        found: value that was found, as words.
-        expected: published value, as words; empty if the authors publish none.
-        ok: True if the value is as published, False if not; None if the authors publish none.
+        found: value in the copy, as text.
+        expected: published value, as text; empty if the authors publish none.
+        ok: True if the value is as published, False if it differs, None if the authors publish no value.
         cases: first cases of a fault.
     """
 
@@ -48,7 +48,7 @@ def check_concadia(
         each: function that iterates over the images' names, for a progress bar.
 
     Raises:
-        DataError: there is no such folder, or its files cannot be read at all.
+        DataError: the folder does not exist, or its files cannot be read.
     """
     pairs, faults = [], []
     for number, item in enumerate(items_of(folder)):
@@ -60,7 +60,7 @@ def check_concadia(
     names = [*PUBLISHED, *sorted(splits.keys() - PUBLISHED.keys())]
     total = sum(PUBLISHED.values())
     count = len(pairs) + len(faults)
-    found = [
+    findings = [
         Finding("items", f"{count:,}", f"{total:,}", count == total),
         Finding("items that can be used", f"{len(pairs):,}", f"{count:,}", not faults, tuple(faults[:SHOWN])),
         *(
@@ -73,30 +73,30 @@ def check_concadia(
             for name in names
         ),
     ]
-    found += _repeated(pairs)
+    findings += _duplicates(pairs)
     read = images_of(folder)
-    return found + (_of_images([pair.id for pair in pairs], read, each) if images else [])
+    return findings + (_image_findings([pair.id for pair in pairs], read, each) if images else [])
 
 
-def _repeated(pairs: Sequence[Pair]) -> list[Finding]:
-    """Return findings on duplicates; file names must be unique, and the authors publish nothing on the others."""
-    names = _twice([pair.id for pair in pairs])
+def _duplicates(pairs: Sequence[Pair]) -> list[Finding]:
+    """Return findings on duplicates; file names must be unique, and the authors publish no other number."""
+    repeated = _repeated([pair.id for pair in pairs])
     alike = [pair.id for pair in pairs if pair.positive == pair.negative]
     splits: dict[str, set[str]] = {}
     for pair in pairs:
         splits.setdefault(pair.group, set()).add(pair.split)
-    across = [group for group, some in splits.items() if len(some) > 1]
-    descriptions = _twice([pair.positive for pair in pairs])
+    across = [group for group, names in splits.items() if len(names) > 1]
+    descriptions = _repeated([pair.positive for pair in pairs])
     return [
-        Finding("images that are named twice", f"{len(names):,}", "0", not names, tuple(map(quoted, names[:SHOWN]))),
+        Finding("repeated file names", f"{len(repeated):,}", "0", not repeated, tuple(map(quoted, repeated[:SHOWN]))),
         Finding("articles", f"{len(splits):,}"),
         Finding("articles in several splits", f"{len(across):,}"),
-        Finding("descriptions that are those of several images", f"{len(descriptions):,}"),
-        Finding("descriptions that are the caption too", f"{len(alike):,}"),
+        Finding("descriptions of several images", f"{len(descriptions):,}"),
+        Finding("descriptions equal to the caption", f"{len(alike):,}"),
     ]
 
 
-def _of_images(
+def _image_findings(
     names: Sequence[str], read: Callable[[str], bytes], each: Callable[[Sequence[str]], Iterable[str]]
 ) -> list[Finding]:
     wrong, sums = [], []
@@ -108,9 +108,9 @@ def _of_images(
             wrong.append(str(error))
     return [
         Finding("images that can be opened", f"{len(sums):,}", f"{len(names):,}", not wrong, tuple(wrong[:SHOWN])),
-        Finding("images that are the same as another", f"{len(sums) - len(set(sums)):,}"),
+        Finding("copies of other images", f"{len(sums) - len(set(sums)):,}"),
     ]
 
 
-def _twice(values: Sequence[str]) -> list[str]:
+def _repeated(values: Sequence[str]) -> list[str]:
     return [value for value, count in Counter(values).items() if count > 1]

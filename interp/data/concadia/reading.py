@@ -35,7 +35,7 @@ def load_concadia(folder: Path | str) -> PairSet:
     folder = Path(folder)
     pairs = tuple(pair_of(item, number, folder) for number, item in enumerate(items_of(folder)))
     if not pairs:
-        raise DataError(f"'{folder / TEXTS}' lists no images")
+        raise DataError(f"'{folder / TEXTS}' lists no images; download it again")
     first: dict[str, int] = {}
     for number, pair in enumerate(pairs):
         if (other := first.setdefault(pair.id, number)) != number:
@@ -87,7 +87,7 @@ def pair_of(item: Any, number: int, folder: Path) -> Pair:
         if not isinstance(holder, str):
             raise wrong(f"has no text as '{keys[0]}'")
         if bad := NO_TEXT.search(holder):
-            raise wrong(f"has U+{ord(bad[0]):04X} in '{keys[0]}', which is no letter")
+            raise wrong(f"has U+{ord(bad[0]):04X} in '{keys[0]}', which is not a letter")
         if not holder.strip():
             raise wrong(f"has an empty {keys[0]}")
         return holder.strip()
@@ -117,15 +117,15 @@ def images_of(folder: Path) -> Callable[[str], bytes]:
 
         return read_loose
     if not zipped.is_file():
-        raise DataError(f"'{folder}' has neither resized/ nor resized.zip; the images are missing")
+        raise DataError(f"'{folder}' has neither resized/ nor resized.zip; download the images")
     try:
         archive = zipfile.ZipFile(zipped)
     except Exception as error:  # zipfile raises any exception on damaged archives
-        raise DataError(f"'{zipped}' is damaged or cut short: {shown(error)}") from error
+        raise DataError(f"'{zipped}' is damaged or cut short ({shown(error)}); download it again") from error
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         if not info.is_dir() and members.setdefault(Path(info.filename).name, info) is not info:
-            raise DataError(f"'{zipped}' holds two images called {quoted(Path(info.filename).name)}; keep one")
+            raise DataError(f"'{zipped}' has two images with the name {quoted(Path(info.filename).name)}; keep one")
 
     def read_zipped(name: str) -> bytes:
         size = members[name].file_size  # zipfile never unpacks more than this

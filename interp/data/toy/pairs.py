@@ -1,4 +1,4 @@
-"""Synthetic world in which descriptions and captions are true of the same picture, with the statistics of Concadia.
+"""Synthetic world of pictures with true descriptions and captions, whose texts have the statistics of Concadia.
 
 `interp.data.toy.scenes` has the contents of pictures, `interp.data.toy.words` the words for them,
 `interp.data.toy.texts` the texts about them, and `interp.data.toy.pictures` their drawing. Pairs come in articles. The
@@ -24,9 +24,9 @@ from interp.data.toy.writing import Text
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LONGEST_ARTICLE = 5  # pairs; most pairs that an article gets each time it is drawn
+LONGEST_ARTICLE = 5  # pairs; largest number of pairs that an article gets each time it is drawn
 _Content = TypeVar("_Content")
-_NAMED = 4  # number of a class's words that are put into prompts
+_WORDS = 4  # number of words of a class that are put into prompts
 
 
 class _Drawing(Protocol):
@@ -63,21 +63,20 @@ def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
     drawn: list[tuple[Pair, ScenePicture]] = []
     for number, field in enumerate(fields(size)):
         rng = np.random.default_rng([seed, number])
-        of, articles = getattr(size, field.name), combinations(field.name, ARTICLE_FIELDS)
+        count, articles = getattr(size, field.name), combinations(field.name, ARTICLE_FIELDS)
         scenes: list[tuple[Scene, str]] = []
-        while len(scenes) < of:
-            which = int(rng.integers(len(articles)))
-            event, flag = articles[which]
+        while len(scenes) < count:
+            event, flag = articles[int(rng.integers(len(articles)))]
             article = f"{field.name}-{words.FLAGS[flag][0]}-{event}"
             for _ in range(int(rng.integers(1, LONGEST_ARTICLE + 1))):
                 scenes.append((sample_scene(field.name, rng, event=event, flag=flag), article))
-        for index, (scene, article) in enumerate(scenes[:of]):
+        for index, (scene, article) in enumerate(scenes[:count]):
             drawn.append(_pair(f"{field.name}-{index:05d}", scene, field.name, article, rng))
     return pair_set("toy", drawn)
 
 
 def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
-    """Return sets of pairs for retrieval: within its set, a text fits one image only.
+    """Return sets of pairs for retrieval; within its set, a text fits only one image.
 
     Args:
         sets: number of sets; a pair's group is the number of its set.
@@ -132,27 +131,27 @@ def distinct(
 def prompts(name: str) -> dict[str, tuple[str, ...]]:
     """Return value of an attribute -> texts that name the value; a class of zero-shot classification is their mean.
 
-    Other statements in these texts, such as another attribute or the number two, are the same for all values.
+    Other statements in these texts, such as another attribute or the number two, do not depend on the value.
 
     Raises:
         ValueError: there are no prompts for the attribute.
     """
-    made = {}
+    texts_of_value = {}
     for value, phrases in VALUES[name].items():
         if name == "shape":
-            texts = [one for word in phrases[:_NAMED] for one in _things("red", word)[:1] + _things("", word)]
+            texts = [text for word in phrases[:_WORDS] for text in _things("red", word)[:1] + _things("", word)]
         elif name == "colour":
-            texts = [one for word in phrases[:_NAMED] for shape in words.SHAPES for one in _things(word, shape)]
+            texts = [text for word in phrases[:_WORDS] for shape in words.SHAPES for text in _things(word, shape)]
         elif name == "arrangement":
             pair = 1 if value in ("row", "stack") else 0
             looks = list(zip(words.COLOURS, words.SHAPES, strict=True))
             texts = [f"{_things(*look)[pair]} {phrase}" for phrase in phrases for look in looks]
         elif name in ("place", "event"):
-            texts = [f"{start} {word}" for word in phrases[:_NAMED] for start in ("the", "picture of the")]
+            texts = [f"{start} {word}" for word in phrases[:_WORDS] for start in ("the", "picture of the")]
         else:
             raise ValueError(f"there are no prompts for '{name}'")
-        made[value] = tuple(texts)
-    return made
+        texts_of_value[value] = tuple(texts)
+    return texts_of_value
 
 
 def _things(colour: str, shape: str) -> list[str]:

@@ -60,7 +60,7 @@ _FREE = {  # words that do not depend on the picture
     "when": ("at", "before", "by", "for"),
 }
 _DETERMINERS = {True: ("", "", "", "two"), False: ("a", "a", "the", "the")}  # for two things, and for one
-_TOLD = {  # slot -> attributes of a scene that it states; other slots state the attribute with their name
+_STATED = {  # slot -> attributes of a scene that it states; other slots state the attribute with their name
     "det": ("paired",),
     "shape": ("shape", "paired"),
     "Family": ("shape", "colour", "arrangement"),
@@ -97,9 +97,11 @@ def write_pair(scene: Scene, rng: np.random.Generator) -> tuple[Text, Text]:
 def vocabulary() -> list[str]:
     """Return every word that a text of this world can hold, except names, years and plurals, in lower case, sorted."""
     tables = (*VALUES.values(), words.ROLES, words.ERAS, words.ANY)
-    phrases = [phrase for table in tables if table is not words.FLAGS for of in table.values() for phrase in of]
+    phrases = [
+        phrase for table in tables if table is not words.FLAGS for synonyms in table.values() for phrase in synonyms
+    ]
     phrases += [re.sub(r"\{\w+\}|,", " ", template.text) for template in (*_TEMPLATES, *_PARTIAL)]
-    phrases += [word for of in (*_FREE.values(), *_DETERMINERS.values()) for word in of]
+    phrases += [word for choices in (*_FREE.values(), *_DETERMINERS.values()) for word in choices]
     return sorted({word.lower() for phrase in phrases for word in phrase.split()} | {"an"})
 
 
@@ -124,13 +126,13 @@ def _draw_words(kind: Kind, scene: Scene, rng: np.random.Generator, reach: int |
     }
     drawn = rng.random(len(lists))
     return {
-        slot: of[int(np.searchsorted(leaning(kind, len(of), reach), number, side="right"))]
-        for (slot, of), number in zip(lists.items(), drawn, strict=True)
+        slot: synonyms[int(np.searchsorted(leaning(kind, len(synonyms), reach), number, side="right"))]
+        for (slot, synonyms), number in zip(lists.items(), drawn, strict=True)
     }
 
 
 def _fill(template: str, scene: Scene, chosen: Mapping[str, str], rng: np.random.Generator) -> Text:
-    slots = dict(chosen) | {name: of[int(rng.integers(len(of)))] for name, of in _FREE.items()}
+    slots = dict(chosen) | {name: choices[int(rng.integers(len(choices)))] for name, choices in _FREE.items()}
     determiners = _DETERMINERS[scene.paired]
     slots |= {
         "det": determiners[int(rng.integers(len(determiners)))],
@@ -143,6 +145,6 @@ def _fill(template: str, scene: Scene, chosen: Mapping[str, str], rng: np.random
     if scene.paired:
         slots["shape"] = words.plural(slots["shape"])
     text = re.sub(r" +", " ", template.format(**slots)).strip()
-    text = re.sub(r"\ba (?=(\w+))", lambda found: f"{words.article(found[1])} ", text)
-    told = {name for slot in re.findall(r"\{(\w+)\}", template) for name in _TOLD.get(slot, (slot,))}
-    return Text(text[0].upper() + text[1:], frozenset(told))
+    text = re.sub(r"\ba (?=(\w+))", lambda match: f"{words.article(match[1])} ", text)
+    stated = {name for slot in re.findall(r"\{(\w+)\}", template) for name in _STATED.get(slot, (slot,))}
+    return Text(text[0].upper() + text[1:], frozenset(stated))

@@ -1,8 +1,8 @@
 """Words of the toy world: the words for each visible thing, commonest first; and the world's names and years.
 
 A word has one meaning only ("floor" has two: by itself, and in "near the floor"). Each word is true by the world's own
-rule: a shape is called by things that have the shape (a circle is a coin, a wheel), and a colour by things that have
-the colour. The lists are long, since most words of real texts occur only once or twice.
+rule: the words of a shape are things that have the shape (circle: coin, wheel), and the words of a colour are things
+that have the colour. The lists are long, since most words of real texts occur only once or twice.
 """
 
 from __future__ import annotations

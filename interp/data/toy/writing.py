@@ -1,4 +1,4 @@
-"""Tools for writing that the toy worlds share: weighted templates, and words that one kind uses more than the other."""
+"""Writing tools of all toy worlds: weighted templates, and words that one kind of text uses more than the other."""
 
 from __future__ import annotations
 
@@ -32,9 +32,14 @@ class Text:
     text: str
     told: frozenset[str]
 
-    def fits(self, own: Any, other: Any) -> bool:
-        """Return whether the statements of the text on its own scene or chart are also true of another one."""
-        return all(getattr(own, name) == getattr(other, name) for name in self.told)
+    def fits(self, content: Any, other: Any) -> bool:
+        """Return whether the statements of the text are also true of another scene or chart.
+
+        Args:
+            content: scene or chart that the text was written for.
+            other: another scene or chart.
+        """
+        return all(getattr(content, name) == getattr(other, name) for name in self.told)
 
 
 def draw(weights: Sequence[float], rng: np.random.Generator) -> int:

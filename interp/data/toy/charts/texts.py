@@ -44,7 +44,7 @@ _COUNTS = {
     "caption": (0.09, 0.14, 0.20, 0.19, 0.15, 0.13, 0.10),
 }
 _REUSE = 0.45  # probability that a caption takes the description's word for the same thing
-_TOLD = {  # slot -> attributes of the chart that it states; other slots state the attribute with their name
+_STATED = {  # slot -> attributes of the chart that it states; other slots state the attribute with their name
     "mark": ("marks",),
     "series": ("colours", "count"),
     "countries": ("colours", "count"),
@@ -132,8 +132,8 @@ def _compose(kind: Kind, count: int | None, chart: Chart, chosen: Mapping[str, s
     sentences = [template.format(**slots) for template in templates]
     text = " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
     text = re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", text)
-    told = {name for slot in re.findall(r"\{(\w+)\}", " ".join(templates)) for name in _TOLD.get(slot, (slot,))}
-    return Text(text, frozenset(told))
+    stated = {name for slot in re.findall(r"\{(\w+)\}", " ".join(templates)) for name in _STATED.get(slot, (slot,))}
+    return Text(text, frozenset(stated))
 
 
 def _slots(chart: Chart, chosen: Mapping[str, str]) -> dict[str, str]:
