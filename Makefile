@@ -5,43 +5,43 @@ BIN := $(VENV)/bin
 
 .PHONY: demo paper-toy paper figures notebooks docs docs-serve bench test test-fast test-thorough test-oldest test-newest lint clean
 
-# The stamp is made anew whenever the packages that are asked for change.
+# The stamp is renewed when the list of packages changes.
 $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-# Fine-tune at each layer and subspace size, and show what that gives and costs beside a search on the frozen model;
-# the search alone: make demo ARGS='--objective das --out runs/frozen'
+# Fine-tune at each layer and subspace size, and compare with a search on the frozen model.
+# The search alone: make demo ARGS='--objective das --out runs/frozen'
 demo: $(VENV)/.installed
 	$(BIN)/python -m interp.sweep --layers 6-12 --out runs/demo $(ARGS)
 
 paper-toy: $(VENV)/.installed
 	$(BIN)/python -m training.paper $(ARGS)
 
-# Of the runs of make demo and make paper-toy; of others: make figures ARGS='--run FOLDER...'
+# Draw figures from the runs of make demo and make paper-toy. Other runs: make figures ARGS='--run FOLDER...'
 figures: $(VENV)/.installed
 	$(BIN)/python -m figures.make $(if $(ARGS),$(ARGS),--run runs/demo runs/paper-toy)
 
-# Run each from top to bottom and keep what it shows; to work in one: .venv/bin/jupyter lab notebooks
+# Run each notebook from top to bottom and keep its outputs. To work in a notebook: .venv/bin/jupyter lab notebooks
 notebooks: $(VENV)/.installed
 	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False --NotebookClient.coalesce_streams=True notebooks/*.ipynb
 
-# The documentation site, in site/; strict: a link that leads nowhere is an error.
+# Build the documentation site in site/. A broken link is an error.
 docs: $(VENV)/.installed
 	$(BIN)/mkdocs build --quiet
 	@echo "open site/index.html, or: make docs-serve"
 
-# The same at http://127.0.0.1:8000, made again whenever a page is saved.
+# Serve the site at http://127.0.0.1:8000, and rebuild it when a page is saved.
 docs-serve: $(VENV)/.installed
 	$(BIN)/mkdocs serve
 
-# The authors' settings: a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub;
-# for other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'
+# Run the authors' settings. They need a GPU, Concadia in data/concadia, the ratings in data/blv, and the hub.
+# Other places: make paper ARGS='--data concadia:FOLDER --blv FOLDER --transfer cifar100=PATH,...'
 paper: $(VENV)/.installed
 	$(BIN)/python -m training.paper --preset paper $(ARGS)
 
-# Against pyvene and captum, side by side; everything takes hours: make bench ARGS='--quick --concadia FOLDER'
+# Compare with pyvene and captum, side by side. All benchmarks take hours: make bench ARGS='--quick --concadia FOLDER'
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
@@ -52,16 +52,16 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 test: $(VENV)/.installed
 	$(TESTS)
 
-# All but what is marked slow: notebooks, benchmarks, whole commands, full-size models.
+# Skip tests marked slow: notebooks, benchmarks, whole commands, full-size models.
 test-fast: $(VENV)/.installed
 	$(TESTS) -m "not slow"
 
-# Whole sweeps on full disks, in parts and with bad inputs without end: a quarter of an hour more.
+# Run whole sweeps on full disks, in parts and with random bad inputs: more than half an hour.
 test-thorough: $(VENV)/.installed
 	$(TESTS) -m thorough
 
-# What is likely to break, with the oldest and with the newest version of each package that setup.cfg allows; torch as in
-# constraints.txt, since each version of it is gigabytes.
+# Run the fast tests with the oldest and the newest version of each package that setup.cfg allows. torch is the version
+# in constraints.txt, since each version of torch has gigabytes.
 OLDEST := $(VENV)-oldest
 NEWEST := $(VENV)-newest
 test-oldest: $(VENV)/.installed
