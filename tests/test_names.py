@@ -34,4 +34,4 @@ def test_names_that_one_file_alone_uses_begin_with_an_underscore():
     sources = {path: text for path, text in texts.items() if path.startswith(ROOMS) and path.endswith(".py")}
     names = {(path, name) for path, text in sources.items() for name in defined(ast.parse(text))}
     assert len(names) > 1000
-    assert [one for one in sorted(names) if files[one[1]] == 1 and not one[1].startswith("_")] == []
+    assert [name for name in sorted(names) if files[name[1]] == 1 and not name[1].startswith("_")] == []

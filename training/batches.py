@@ -43,7 +43,7 @@ class Examples:
         return len(self.pairs)
 
     def images(self, clip: Clip, rows: Int[Tensor, " b"]) -> Tensor:
-        """Return the images of some pairs as `Learner.forward` takes them: embeddings, or pixel values to embed."""
+        """Return the images of the pairs in the given rows: embeddings, or pixel values, as in `Learner.forward`."""
         if self.embeddings is not None:
             return self.embeddings[rows.to(self.embeddings.device)]
         return pixel_values(clip, [self.open_image(self.pairs[i]) for i in rows.tolist()])
@@ -62,8 +62,8 @@ def examples(clip: Clip, features: EmbeddedPairs, split: str, *, frozen: bool, m
         clip: model.
         features: pairs of all splits.
         split: name of the split.
-        frozen: True if the vision tower is not trained, so that the embeddings stay as they are.
-        most: largest number of pairs, the first ones of a fixed random order.
+        frozen: True if the vision tower is not trained, so that the embeddings do not change.
+        most: largest number of pairs; the pairs are taken in a fixed random order.
     """
     rows = features.rows(split)
     if most is not None and most < len(rows):

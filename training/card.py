@@ -1,4 +1,4 @@
-"""Card of an exported model: how it was made, what is known of it, and the limits of that knowledge. No torch."""
+"""Card of an exported model: its origin, its measured numbers, and the limits of these numbers. No torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluation.evaluated_model import LABELS, EvaluatedModel
 from training.evaluation.stored import Evaluation
 from training.evaluation.tasks import units_of
 
-# fact of a fine-tuning on the card -> its setting in the manifest, which is an option of `training.finetune`
+# label of a setting on the card -> name of the setting in the manifest, which is an option of `training.finetune`
 SETTINGS = {
     "tower": "tower",
     "learning rate": "lr",
@@ -35,17 +35,17 @@ WEIGHTS = {
     "iit-das-calibrated": {"weight of the calibration": "calibration_weight"},
 }
 _LIMITS = """\
-- A high IIA is no evidence by itself: a direction in closed form has a high one in models that were never trained for
-  this.
-- Preference was measured on pairs of one data set. Whether a text is a good description of an image for somebody who
-  does not see it is another question, and longer texts are easily taken for better ones.
-- Fine-tuning costs other abilities: look at transfer and retrieval before you use the model for anything else.
-- Intervals are of each number by itself and respect that pairs come in articles; they say nothing about other seeds.
-- Attributions and their correlations with word norms are no causes."""
+- A high IIA is no evidence by itself: a direction in closed form also has a high IIA, even in models that were never
+  trained for this preference.
+- Preference was measured on pairs of one data set. It does not show how useful a text is to people who cannot see the
+  image, and longer texts are easily mistaken for better texts.
+- Fine-tuning costs other abilities: check transfer and retrieval before you use the model for anything else.
+- Each interval is for one number alone. It respects that pairs come in articles; it does not cover other seeds.
+- Attributions and their correlations with word norms do not show causes."""
 _TUNINGS = {
     "lora": "LoRA, merged",
     "full": "all weights",
-    "edit": "an edit of the stream; all weights stay as they are",
+    "edit": "an edit of the stream; all weights are unchanged",
 }
 
 
@@ -60,14 +60,16 @@ def model_card(
     edit: EditNotes | None = None,
     language: str | None = None,
 ) -> str:
-    """Return Markdown with the hub's header. The title claims no more than the interval of the preference allows.
+    """Return the card in Markdown, with the hub's header.
+
+    The title claims no more than the interval of the preference allows.
 
     Args:
         model: a fine-tuned run, or a base.
         evaluation: evaluation of the model, if there is one.
         contrast: contrast that the model was fine-tuned with.
         form: transformers or open_clip.
-        licence: identifier of the licence, such as the hub's, if it is known.
+        licence: identifier of the licence in the notation of the hub, if the licence is known.
         result: result in the run's manifest for the weights that were kept.
         edit: lines on the edit of the model, if it has one.
         language: code of the language of the texts, if it is known.
@@ -80,10 +82,10 @@ def model_card(
         *_made(model, edit),
         *("", "## How to load it", "", *_loading("clip-descriptions" if by_hook else form), ""),
         *(("## Without this package", "", *edit.code, "") if edit is not None and edit.code else ()),
-        *("## What is known of it", ""),
+        *("## Measured numbers", ""),
     ]
     lines += _of_training(result, contrast) if evaluation is None else _results(evaluation, contrast)
-    lines += ["", "## What these numbers do not show", "", _LIMITS, *(edit.limits if edit else ()), ""]
+    lines += ["", "## Limits of these numbers", "", _LIMITS, *(edit.limits if edit else ()), ""]
     return "\n".join([*lines, *licence_section(licence)])
 
 
@@ -110,7 +112,7 @@ def _made(model: EvaluatedModel, edit: EditNotes | None) -> list[str]:
     """Return the origin of the model, as a list in Markdown."""
     if not model.is_run:
         source = f"Exported from {as_code(PureWindowsPath(model.name).name)} by clip-descriptions"
-        return [f"{source}, as it was."] if edit is None else [f"{source}.", "", *edit.made]
+        return [f"{source}, unchanged."] if edit is None else [f"{source}.", "", *edit.made]
     settings, arguments = model.settings, model.arguments
     facts: dict[str, object] = {
         "objective": LABELS[settings["objective"]],
@@ -152,29 +154,33 @@ def _loading(form: str) -> list[str]:
 
 def _results(evaluation: Evaluation, contrast: Contrast) -> list[str]:
     """Return a table of the evaluation, each number with its interval."""
-    own, rows = evaluation.contrast, list[str]()
-    if any("contrast" in task for task in evaluation.settings.values()) and not own.agrees(contrast):
-        positive, negative = map(plain, own.kinds)
-        rows += [f"It was evaluated with other kinds of text: {positive}, to be preferred to {negative}.", ""]
-    units = units_of((one.task for one in evaluation.numbers), own)
+    evaluated, rows = evaluation.contrast, list[str]()
+    if any("contrast" in task for task in evaluation.settings.values()) and not evaluated.agrees(contrast):
+        positive, negative = map(plain, evaluated.kinds)
+        rows += [f"The evaluation has other kinds of text: it measures preference for {positive} over {negative}.", ""]
+    units = units_of((number.task for number in evaluation.numbers), evaluated)
     rows += ["| task | of | measure | value | 95 % interval | n |", "| --- | --- | --- | ---: | ---: | ---: |"]
-    for one in evaluation.numbers:
-        unit = units[one.task][one.measure]
-        value, low, high = (unit.text(number) for number in (one.value, one.low, one.high))
-        interval = "" if one.low != one.low else f"[{low} {high}]"  # NaN
+    for number in evaluation.numbers:
+        unit = units[number.task][number.measure]
+        value, low, high = map(unit.text, (number.value, number.low, number.high))
+        interval = "" if number.low != number.low else f"[{low} {high}]"  # NaN
         sign = f" {unit.sign}" if unit.sign else ""
-        rows.append(f"| {one.task} | {plain(one.of)} | {plain(one.measure)} | {value}{sign} | {interval} | {one.n} |")
+        cells = (number.task, plain(number.of), plain(number.measure), f"{value}{sign}", interval, str(number.n))
+        rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
 def _of_training(result: Mapping[str, Any], contrast: Contrast) -> list[str]:
     """Return the preference on val, for a model without an evaluation."""
-    said = "It was not evaluated on held-out data: `python -m training.evaluate --model RUN` does so, with intervals."
+    sentence = (
+        "The model was not evaluated on held-out data. `python -m training.evaluate --model RUN` evaluates it, with "
+        "intervals."
+    )
     if not math.isfinite(float(result.get("preference", math.nan))):
-        return [said]
+        return [sentence]
     share = 100 * float(result["preference"])
     return [
-        f"{said} On the validation pairs, by which its weights were chosen, it prefers the "
+        f"{sentence} On the validation pairs, which its weights were chosen on, the model prefers the "
         f"{plain(contrast.kinds[0])} of {share:.1f} % of images."
     ]
 

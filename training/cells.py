@@ -60,14 +60,14 @@ _ABILITIES = {"transfer_drop": ACCURACY, "retrieval_drop": RETRIEVAL}
 
 
 def settings(config: SweepConfig) -> dict[str, Any]:
-    """Return the settings of fine-tuned cells that are not settings of every sweep, for the manifest."""
+    """Return the settings that only a sweep with fine-tuned cells has, for the manifest."""
     sets = {task.name: task.fingerprint for task in load_transfer(_transfer(config))}
     steps = {} if config.objective == EDIT else {"tune_steps": config.tune_steps}
     return {**steps, "preset": _tuning(config, config.objective).preset, "transfer": sets}
 
 
 def plan(config: SweepConfig, objective: str, features: EmbeddedPairs) -> str:
-    """Return a clause on what a pass trains and measures at each cell."""
+    """Return a clause that names the training and the measures of a pass at each cell."""
     tuning = _tuning(config, objective)
     steps = total_steps(tuning, len(features.rows("train")))
     stop = "" if tuning.patience is None else "at most "
@@ -100,11 +100,11 @@ def _tuning(config: SweepConfig, objective: str) -> FinetuneConfig:
         if objective == EDIT
         else FinetuneConfig(preset=source)
     )
-    own = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
-    own |= {"limit": config.limit or DEFAULT_LIMIT}  # but not the steps of a search
+    options = shared_options(config, FinetuneConfig, SETTING, LOADED, IMPLIED)
+    options |= {"limit": config.limit or DEFAULT_LIMIT}  # the number of steps of a search does not apply
     steps = None if objective == EDIT else config.tune_steps
-    own |= {"max_steps": steps, "objective": given.objective if objective == EDIT else objective}
-    return replace(given, **{**preset(given), **own})
+    options |= {"max_steps": steps, "objective": given.objective if objective == EDIT else objective}
+    return replace(given, **{**preset(given), **options})
 
 
 def _transfer(config: SweepConfig) -> str:
@@ -205,12 +205,12 @@ class _TrainedCells:
             own_parts = {split: edited_part(part, Edit.load(out)) for split, part in parts.items()}
         tuned, rotation = self._model(clip, out), Rotation.load(out / ROTATION)
         words = attributions or _attributed(work, tuned, features.split("test"), rotation)
-        found = self._found(work, tuned, features, rotation, place, own_parts, words)
-        own = {
+        result = self._found(work, tuned, features, rotation, place, own_parts, words)
+        costs = {
             Key("val_loss"): Estimate(manifest["result"]["val_loss"], len(features.rows("val"))),
             Key("seconds"): Estimate(_seconds(manifest), 1),
         }
-        return replace(found, numbers={**own, **found.numbers})
+        return replace(result, numbers={**costs, **result.numbers})
 
     def _model(self, clip: Clip, out: Path) -> Clip:
         """Return a trained model from its run folder."""
@@ -227,12 +227,12 @@ class _TrainedCells:
         device, out = work.config.device, self._folder(work, place)
         tuning = replace(self.tuning, layer=place.layer, size=place.size, seed=place.seed, out=str(out), resume=True)
         features = work.features.to(clip.device)
-        own = clip if self._edits else replace(clip, model=copy.deepcopy(clip.model))
+        model = clip if self._edits else replace(clip, model=copy.deepcopy(clip.model))
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)  # accelerate takes the current device
         with alone():  # a sweep is not part of a group of processes
             accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
-            tune(tuning, own, features, out, accelerator, parts=parts)
+            tune(tuning, model, features, out, accelerator, parts=parts)
             accelerator.free_memory()
         return out
 
@@ -247,16 +247,16 @@ class _TrainedCells:
         attributions: tuple[Attributions, Attributions],
     ) -> TrainedResult:
         able = self.tests.of(tuned)
-        found = self._evidence(work.config, tuned, features, rotation, place, able, parts)
+        evidence = self._evidence(work.config, tuned, features, rotation, place, able, parts)
         on_val, loss = measure_on_val(tuned, features.split("val"))
-        numbers = found.numbers | on_val
+        numbers = evidence.numbers | on_val
         numbers[Key("converged")] = Estimate(float(rotation.facts["converged"]), 1)
         numbers[Key("retrieval_rise_val")] = replace(loss, value=loss.value - self.base_loss)
         articles = features.split("test").take(work.attributed).groups
         of_words = measure_attributions(*attributions, work.norms, articles)
         numbers |= {key: number for key, number in of_words.items() if not is_word_count(key)}
         numbers |= {Key(name): self.tests.drop(kind, self.base, able) for name, kind in _ABILITIES.items()}
-        return TrainedResult(numbers, attributions[0], found.outcomes)
+        return TrainedResult(numbers, attributions[0], evidence.outcomes)
 
     def _evidence(
         self,
@@ -266,7 +266,7 @@ class _TrainedCells:
         rotation: Rotation,
         place: Place,
         able: Able,
-        known: Parts,
+        run_parts: Parts,
     ) -> Evidence:
         """Measure the trained rotation in the trained model, with controls without a search, and the cost of its swaps.
 
@@ -277,11 +277,11 @@ class _TrainedCells:
             rotation: trained rotation.
             place: cell.
             able: abilities of the trained model.
-            known: pairs of the trained model at the site, for splits that need no run of the model.
+            run_parts: pairs of the trained model at the site, for splits that have been run.
         """
 
         def at(split: str) -> PairsAtSite:
-            return known[split] if split in known else pairs_at(tuned, features.split(split), rotation.site)
+            return run_parts[split] if split in run_parts else pairs_at(tuned, features.split(split), rotation.site)
 
         search = SearchConfig(sources=self.tuning.sources, seed=place.seed)
         if config.controls == "none":
@@ -289,6 +289,6 @@ class _TrainedCells:
         parts = {split: at(split) for split in ("train", "test")}
         methods = [method for method in find_methods(config.compared)[1:] if not method.searched]
         traits = traits_of(features.split("test").texts)
-        found = measure_subspace(parts, rotation, MeasurementSettings(search, methods), traits)
+        evidence = measure_subspace(parts, rotation, MeasurementSettings(search, methods), traits)
         lost = self.tests.swap_lost(tuned, able, parts["test"], rotation, place.seed)
-        return replace(found, numbers=found.numbers | {Key("swap_transfer_lost"): lost})
+        return replace(evidence, numbers=evidence.numbers | {Key("swap_transfer_lost"): lost})

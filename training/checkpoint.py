@@ -31,7 +31,7 @@ class Progress:
     Attributes:
         step: optimizer steps taken.
         best, best_step: lowest loss on `val`, and its step.
-        since: number of looks at `val` since then, without a lower loss.
+        since: number of looks at `val` since the lowest loss.
         summed: sum of the training losses since the last look.
         history: one entry for each look.
         scaler: state of the gradient scaler of half precision.
@@ -79,11 +79,11 @@ def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
             about: dict[str, str] = file.metadata() or {}
         progress = parse(about.get("progress", "").encode(), Progress, path, again)
         if about.get("checksum") != _checksum(flat):
-            raise CheckpointError(f"'{path}' was changed since it was written; {again}")
+            raise CheckpointError(f"'{path}' was changed after it was written; {again}")
         if about.get("run") != RunFolder(path.parent).fingerprint:
-            raise CheckpointError(f"'{path}' is of another run; {again}")
+            raise CheckpointError(f"'{path}' belongs to another run; {again}")
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot go on from '{path}': {error}; {again}") from error
+        raise CheckpointError(f"cannot continue from '{path}': {error}; {again}") from error
     except StoreError as error:
         raise CheckpointError(str(error)) from error
     try:
@@ -97,14 +97,14 @@ def load_checkpoint(path: Path, learner: nn.Module, optimizer: torch.optim.Optim
                 parameter.copy_(states[name].pop("value"))
                 optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in states[name].items()}
     except (KeyError, RuntimeError) as error:  # missing or foreign weights, other shapes
-        raise CheckpointError(f"the weights in '{path}' are not those of this model; {again}") from error
+        raise CheckpointError(f"the weights in '{path}' do not fit this model; {again}") from error
     return progress
 
 
 def _checksum(flat: Mapping[str, torch.Tensor]) -> str:
     """Return the SHA-256 of tensors and their names."""
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     for name, tensor in sorted(flat.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(bytes_of(tensor))
-    return found.hexdigest()
+        checksum.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        checksum.update(bytes_of(tensor))
+    return checksum.hexdigest()

@@ -32,74 +32,80 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     """The fine-tuning."""
 
     objective: Literal["behavioral", "iit-das", "joint", "iit-das-calibrated"] = option(
-        "iit-das", "what is trained for", choices=("behavioral", "iit-das", "joint", "iit-das-calibrated")
+        "iit-das", "objective of the training", choices=("behavioral", "iit-das", "joint", "iit-das-calibrated")
     )
     tuning: Literal["lora", "full", "edit"] = option(
         "lora",
-        "LoRA adapters, all weights, or an edit of the stream at the site, which leaves the weights as they are and "
-        "takes seconds",
+        "LoRA adapters, all weights, or an edit of the stream at the site, which takes seconds and does not change the "
+        "weights",
         choices=("lora", "full", "edit"),
     )
     preset: Literal["toy", "paper"] = option(
         "toy",
-        "defaults of the options below: minutes on the toy, or the authors' settings",
+        "defaults of the options below: settings for the toy, which take minutes, or the authors' settings",
         choices=("toy", "paper"),
         role=IMPLIED,
     )
     model: str = option(
-        DefaultName("toy"), "the base: 'toy', a local folder, a hub id, or a fine-tuned run", loads="toy"
+        DefaultName("toy"), "base model: 'toy', a local folder, a hub id, or a fine-tuned run", loads="toy"
     )
-    layer: int = option(11, "of the site in the text tower, counted from 1")
-    size: int = option(64, "directions of the subspace Z")
-    rotation: str | None = option(None, "start from this rotation (.safetensors) instead of a random one", loads="")
-    joint_weight: float = option(0.5, "of IIT-DAS in the joint objective; the rest is behavioral")
-    calibration_weight: float = option(0.1, "of the terms of calibration in iit-das-calibrated")
+    layer: int = option(11, "layer of the site in the text tower, counted from 1")
+    size: int = option(64, "number of directions of the subspace Z")
+    rotation: str | None = option(
+        None, "start from this rotation (.safetensors) instead of a random rotation", loads=""
+    )
+    joint_weight: float = option(0.5, "weight of IIT-DAS in the joint objective; the behavioral objective has the rest")
+    calibration_weight: float = option(0.1, "weight of the terms of calibration in iit-das-calibrated")
     retain: float | None = option(
         None,
-        "weight of a contrastive term over the batch for both kinds of text, which keeps retrieval; by default 0, and "
-        "for an edit chosen on val",
+        "weight of a contrastive term over the batch for both kinds of text, which preserves retrieval; by default 0; "
+        "for an edit, by default chosen on val",
     )
     tower: Literal["text", "vision", "both"] = option(
         "text",
-        "what is trained; image features are computed once if it is the text tower alone",
+        "tower to train; image features are computed once if only the text tower is trained",
         choices=("text", "vision", "both"),
     )
-    lora_rank: int = option(16, "rank of the adapters; alpha is the same", most=_MOST_RANK)
-    lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "linear layers that get adapters")
+    lora_rank: int = option(16, "rank of the adapters; alpha equals the rank", most=_MOST_RANK)
+    lora_targets: str = option("q_proj,k_proj,v_proj,out_proj", "comma-separated linear layers that get adapters")
     lr: float = option(
         6e-4, "learning rate of the model's weights (Adam); 1e-4 for all weights of the toy, 3e-2 for an edit"
     )
     rotation_lr: float = option(
-        3e-2, "first learning rate of the rotation (Adam), which falls to 3 % of it; in whitened coordinates"
+        3e-2, "initial learning rate of the rotation (Adam), in whitened coordinates; it falls to 3 % of this rate"
     )
     batch_size: int = option(
         64,
-        "rows of an optimizer step, over all processes: interventions, or texts; each pair gives two",
+        "rows of an optimizer step, over all processes; each pair gives two rows, which are interventions or texts",
         most=_MOST_ROWS,
     )
     epochs: int = option(3, "passes over the training sample")
     samples: int | None = option(
         None,
-        "rows of the training sample, drawn once, pair by pair: with replacement, for the behavioral objective "
-        "without; by default those of each pair once",
+        "rows of the training sample, which is drawn once, pair by pair, with replacement (behavioral: without "
+        "replacement); by default each pair is taken once",
         most=_MOST_SAMPLES,
     )
-    val_samples: int = option(5000, "most pairs of val that are looked at")
-    look_every: int | None = option(None, "steps between two looks at val; by default an epoch")
-    patience: int | None = option(3, "looks at val without a lower loss, then stop; the preset paper never does")
-    checkpoint_every: int = option(500, "steps between two checkpoints, besides one at each look", role=IMPLIED)
-    max_steps: int | None = option(None, "most optimizer steps")
+    val_samples: int = option(5000, "largest number of val pairs to measure on")
+    look_every: int | None = option(None, "steps between two looks at val; by default the steps of an epoch")
+    patience: int | None = option(
+        3, "stop after this number of looks at val without a lower loss; the preset paper never stops early"
+    )
+    checkpoint_every: int = option(
+        500, "steps between two checkpoints; each look at val also writes a checkpoint", role=IMPLIED
+    )
+    max_steps: int | None = option(None, "largest number of optimizer steps")
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
         None,
-        "arithmetic of the towers; the rotation stays float32; by default as accelerate is configured",
+        "precision of the towers; the rotation stays float32; by default the configuration of accelerate",
         choices=("no", "fp16", "bf16"),
     )
     device: str | None = option(
-        None, "as torch names it: cpu, cuda, cuda:1; by default a GPU if there is one", role=IMPLIED
+        None, "device in the notation of torch: cpu, cuda, cuda:1; by default a GPU if there is one", role=IMPLIED
     )
-    seed: int = option(0, "of adapters, rotation, order and sources", least=0)
+    seed: int = option(0, "seed of adapters, rotation, order and sources", least=0)
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED", role=WORK)
-    resume: bool = option(False, "go on with the run that is in the folder", role=WORK)
+    resume: bool = option(False, "continue the run in the folder", role=WORK)
 
     @property
     def calibrated(self) -> bool:
@@ -108,7 +114,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 
     @property
     def weight(self) -> float:
-        """Weight of the part that the objective adds to its first part, or mixes with it."""
+        """Weight of the second part of the objective, which is added to the first part or mixed with it."""
         return self.calibration_weight if self.calibrated else self.joint_weight
 
     @property
@@ -135,8 +141,8 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
 def preset(given: FinetuneConfig) -> Mapping[str, Any]:
     """Return the defaults of a preset, which depend on objective and tuning.
 
-    `paper` has the model, site, ranks, rates and numbers of samples of Zur et al. (2024), and takes all its steps. The
-    authors train no edits, so an edit takes only the model, the data and the layer from there.
+    `paper` has the model, site, ranks, rates and numbers of samples of Zur et al. (2024), without an early stop. The
+    authors train no edits, so an edit takes only the model, the data and the layer from the paper.
     """
     edit = given.tuning == "edit"
     if given.preset == "paper":
@@ -176,11 +182,13 @@ def check(config: FinetuneConfig) -> None:
         if (weight := getattr(config, name)) is not None and not 0 <= weight < float("inf"):
             raise UserError(f"{flag(name)} must be 0 or more, not {weight}")
     if config.tuning == "edit" and config.tower != "text":
-        raise UserError(f"--tuning edit changes the text tower alone; leave out --tower {config.tower}")
+        raise UserError(f"--tuning edit changes only the text tower; leave out --tower {config.tower}")
     if config.tuning == "edit" and config.rotation is not None:
-        raise UserError("--rotation is where a search begins, and --tuning edit has none; leave one of them out")
+        raise UserError(
+            "--rotation is the start of a search, and --tuning edit has no search; leave out one of the two options"
+        )
     if config.objective == "behavioral" and config.rotation is not None:
-        raise UserError("--rotation is of no use to the behavioral objective; leave it out")
+        raise UserError("--rotation has no effect on the behavioral objective; leave it out")
     check_trackers(config.log_with)
 
 
@@ -188,17 +196,17 @@ def check(config: FinetuneConfig) -> None:
 class AssessmentOptions(TransferOptions):
     """The assessment."""
 
-    transfer_limit: int | None = option(None, "most images of each classification set; by default all")
+    transfer_limit: int | None = option(None, "largest number of images of each classification set; by default all")
     blv: str | None = option(
         None,
-        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none leaves them out",
+        "folder with the ratings: a clone of their repository, or blv_ratings.csv and images/; none omits the ratings",
         loads="",
     )
-    prefix: str = option("", "put before each rated text, as CLIPScore does with 'A photo depicts '")
+    prefix: str = option("", "text to put before each rated text, such as 'A photo depicts ' in CLIPScore")
 
     @property
     def ratings(self) -> str | None:
-        """Folder with the ratings; None if they are left out."""
+        """Folder with the ratings; None if the ratings are omitted."""
         return None if self.blv == "none" else self.blv
 
 
@@ -207,46 +215,56 @@ class EvaluateConfig(SourceOptions, AttributionOptions, AssessmentOptions, Model
     """The evaluation."""
 
     preset: Literal["toy", "paper"] = option(
-        "toy", "defaults of --attributed and --n-steps; paper: the authors'", choices=("toy", "paper"), role=IMPLIED
+        "toy",
+        "defaults of --attributed and --n-steps; paper: the authors' numbers",
+        choices=("toy", "paper"),
+        role=IMPLIED,
     )
     model: str = option(DefaultName("toy"), "'toy', a local folder, a hub id, or a fine-tuned run", loads="toy")
     tasks: str | None = option(
-        None, "a list of the tasks above; by default all but dose, blv only with --blv", metavar="LIST", role=IMPLIED
-    )
-    data: str | None = option(  # type: ignore[assignment]  # what the run was trained on is not known yet
         None,
-        f"which pairs: {DATA_HELP}; by default what the run was trained on, or toy; a list adds the task domains",
+        "comma-separated tasks, listed above; by default all except dose, and blv only with --blv",
+        metavar="LIST",
+        role=IMPLIED,
+    )
+    data: str | None = option(  # type: ignore[assignment]  # the data of a run are not known yet
+        None,
+        f"pairs: {DATA_HELP}; by default the training data of the run, or toy; a list adds the task domains",
         loads="toy(:charts)?(, *toy(:charts)?)*",
     )
-    sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # nor what it was trained with
+    sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # the sources of a run are not known yet
         None,
-        "text that Z is taken from, of another image or of the same one; by default as the rotation was trained",
+        "text that supplies Z: of another image, or of the same image; by default as in the training of the rotation",
         choices=("random", "paired"),
     )
-    splits: str = option("val,test", "splits to report on")
+    splits: str = option("val,test", "comma-separated splits to report on")
     rotation: str | None = option(
-        None, "subspace Z (.safetensors); by default the one beside the run's weights", loads=""
+        None, "subspace Z (.safetensors); by default the subspace in the run folder", loads=""
     )
     controls: Literal["all", "none"] = option(
         "all",
-        "whether Z is calibrated, necessary, specific and more than other subspaces; none: IIA alone",
+        "all: also test whether Z is calibrated, necessary, specific and better than other subspaces; none: IIA alone",
         choices=("all", "none"),
     )
     templates: str | None = option(
-        None, "text file with prompts, one a line, {} for the class; several are ensembled", loads=""
-    )
-    scores: str | None = option(None, "evaluate the scores in this CSV instead of a model (preference, blv)", loads="")
-    against: str | None = option(
         None,
-        "another model or CSV of scores, for the difference in blv; by default the base of a fine-tuned run",
+        "text file with one prompt per line, {} for the class; the embeddings of several prompts are averaged",
         loads="",
     )
-    seed: int = option(0, "of sources, retrieval sets and bootstraps", least=0)
+    scores: str | None = option(
+        None, "evaluate the scores in this CSV file instead of a model (preference, blv)", loads=""
+    )
+    against: str | None = option(
+        None,
+        "another model, or a CSV file of scores, to compare with in blv; by default the base of a fine-tuned run",
+        loads="",
+    )
+    seed: int = option(0, "seed of sources, retrieval sets and bootstraps", least=0)
     out: str | None = option(None, "output folder; by default RUN/evaluation or runs/evaluate-MODEL", role=WORK)
     compare: tuple[str, ...] | None = option(
         None, "print the tables of these runs or evaluations", metavar="RUN", many=True, role=WORK
     )
-    paper: bool = option(False, "with --compare: put published numbers next to those of the runs", role=WORK)
+    paper: bool = option(False, "with --compare: also show published numbers", role=WORK)
 
 
 def evaluation_preset(given: EvaluateConfig) -> Mapping[str, Any]:

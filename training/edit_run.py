@@ -29,15 +29,15 @@ EDIT_FILES = (FILE, str(Path(FILE).with_suffix(".json")))
 
 
 def pairs_to_edit_on(
-    config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, known: Mapping[str, PairsAtSite] | None = None
+    config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, clean_parts: Mapping[str, PairsAtSite] | None = None
 ) -> dict[str, PairsAtSite]:
-    """Return the train and val pairs that an edit is trained on; a random choice if the options ask for fewer pairs.
+    """Return the train and val pairs of an edit, at its site; a random choice if the options ask for fewer pairs.
 
     Args:
         config: options of the training.
         clip: base model.
         features: all pairs.
-        known: all pairs of both splits at the site, if they have been run; else the drawn pairs are run.
+        clean_parts: all pairs of both splits at the site, if they have been run; else the drawn pairs are run.
     """
     site, parts = Site("text", config.layer), {}
     for split, most in (("train", config.sampled_pairs), ("val", config.val_samples)):
@@ -45,11 +45,11 @@ def pairs_to_edit_on(
         rows = torch.arange(len(part))
         if most is not None and most < len(part):
             rows = torch.randperm(len(part), generator=generator(config.seed, 6))[:most].sort().values
-        if known is None:
+        if clean_parts is None:
             parts[split] = pairs_at(clip, part.take(rows.tolist()), site)
         else:
-            all_of_it = len(rows) == len(part)
-            parts[split] = known[split] if all_of_it else PairsAtSite(known[split].pairs.take(rows), site)
+            clean = clean_parts[split]
+            parts[split] = clean if len(rows) == len(part) else PairsAtSite(clean.pairs.take(rows), site)
     return parts
 
 
@@ -87,7 +87,7 @@ def train_in_folder(
     folder: Path,
     on_step: Callable[[int, float], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Train an edit, and write it, its Z and its looks at val to a folder.
+    """Train an edit, and write the edit, its Z and its looks at val to a folder.
 
     Args:
         config: options of the training.

@@ -26,24 +26,24 @@ With --compare, print the tables of several evaluated models and seeds side by s
 EPILOG = """\
 examples:
   python -m training.evaluate --model runs/iit-das --out runs/iit-das/evaluation
-      a fine-tuned run, on the data and the splits that it was made with
+      a fine-tuned run, on the data and the splits of its training
   python -m training.evaluate --model openai/clip-vit-base-patch32 --data concadia:data/concadia --blv data/blv
-      four tasks; downloads CIFAR-100, Food101 and ImageNet (validation), or --transfer NAME=FOLDER
+      four tasks; downloads CIFAR-100, Food101 and ImageNet (validation), unless --transfer NAME=FOLDER names files
   python -m training.evaluate --tasks blv --scores reference_clipscores.csv --blv data/blv
       published scores instead of a model
   python -m training.evaluate --model runs/iit-das --tasks dose
-      how preference and abilities move with the gain of the run's subspace Z
+      preference and abilities as functions of the gain of the run's subspace Z
   python -m training.evaluate --model runs/iit-das --data toy,toy:charts
-      does it carry over? the further data sets next to the first, and what words alone give on each
+      preference on a further data set, compared with the first data set and with words alone
   python -m training.evaluate --compare runs/paper-toy/base runs/paper-toy/*-seed*
-      the paper's tables: mean and standard deviation over seeds; with --paper also published numbers next to them
+      the paper's tables: mean and standard deviation over seeds; --paper adds published numbers
   python -m training.evaluate --config runs/iit-das/evaluation --model runs/seed1 --out runs/seed1/evaluation
-      another model, as the first one was evaluated
+      another model, with the options of an earlier evaluation
 
 files in the output folder:
   results.csv, results.json   one row for each number, with interval and n
   manifest.json               arguments, versions, fingerprints
-  examples.json, examples/    a few of the held-out pairs, for figures"""
+  examples.json, examples/    a few held-out pairs, for figures"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +66,7 @@ def assess(config: EvaluateConfig) -> int:
         print(compare(folders, Path(config.out) if config.out else None, paper=config.paper))
         return 0
     if config.paper:
-        raise UserError("--paper belongs to --compare: name the runs with --compare RUN..., or leave --paper out")
+        raise UserError("--paper needs --compare: name the runs with --compare RUN..., or leave --paper out")
     cli.check_bounds(config)
     tasks = _tasks(config)
     if config.scores is not None:
@@ -86,12 +86,12 @@ def assess(config: EvaluateConfig) -> int:
     print(terminal_table(rows, units_of((row.task for row in rows), plan.contrast)))
     if answers := verdict_of(rows, plan.contrast) if config.scores is None else []:
         print("\n" + "\n".join(verdict_lines(answers, "Verdict on the rotation (the page of a sweep has the rules):")))
-    print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers, every digit")
+    print(f"\nlook at  {plan.out / 'results.csv'}  (or .json): the same numbers in full precision")
     return 0
 
 
 def _tasks(config: EvaluateConfig) -> list[str]:
-    """Return the tasks of the option, by default those that the other options allow."""
+    """Return the tasks of the option; by default all tasks that the other options allow."""
     if config.tasks is None:
         able = _OF_SCORES if config.scores is not None else [task for task in TASKS if task not in ON_REQUEST]
         chosen = [task for task in able if task != "blv" or config.ratings is not None]
@@ -100,11 +100,11 @@ def _tasks(config: EvaluateConfig) -> list[str]:
     else:
         chosen = list(dict.fromkeys(task.strip() for task in config.tasks.split(",")))
         if unknown := [task for task in chosen if task not in TASKS]:
-            raise UserError(f"--tasks: there is no task '{unknown[0]}'; known: {', '.join(TASKS)}")
+            raise UserError(f"--tasks: the task '{unknown[0]}' does not exist; known: {', '.join(TASKS)}")
     if config.scores is not None and (needs := [task for task in chosen if task not in _OF_SCORES]):
-        raise UserError(f"--scores are all that is known, and the task {needs[0]} needs a model; give --model instead")
+        raise UserError(f"the task {needs[0]} needs a model, but --scores gives only scores; give --model instead")
     if config.scores is not None and len(chosen) > 1:
-        raise UserError("--scores is a file for one task: name it with --tasks preference or --tasks blv")
+        raise UserError("--scores is a file for one task: choose the task with --tasks preference or --tasks blv")
     return chosen
 
 

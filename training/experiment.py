@@ -53,23 +53,22 @@ class PaperConfig(AssessmentOptions, ModelOptions, DataOptions, EngineOptions, T
         "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
     )
     objectives: str | None = option(
-        None, f"some of the trainings, a list; by default all: {', '.join(RECIPES)}", metavar="LIST", role=IMPLIED
+        None, f"comma-separated trainings; by default all: {', '.join(RECIPES)}", metavar="LIST", role=IMPLIED
     )
-    seeds: str = option("0-2", "seeds, a range or a list", metavar="0-2", role=IMPLIED)
+    seeds: str = option("0-2", "seeds: a range or a list", metavar="0-2", role=IMPLIED)
     shard: str | None = option(
-        None, "one part of all runs, 3/20 for the third of twenty; a command without it makes the tables", role=WORK
+        None, "part of all runs, such as 3/20, the third of twenty; a command without --shard makes tables", role=WORK
     )
     device: str | None = option(
-        None, "as torch names it: cpu, cuda, cuda:1; by default cuda where there is one", role=IMPLIED
+        None, "device in the notation of torch: cpu, cuda, cuda:1; by default a GPU if there is one", role=IMPLIED
     )
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
-        None, "arithmetic of the towers in trainings", choices=("no", "fp16", "bf16")
+        None, "precision of the towers in trainings", choices=("no", "fp16", "bf16")
     )
-    max_steps: int | None = option(None, "most optimizer steps of each run")
+    max_steps: int | None = option(None, "largest number of optimizer steps of each run")
     jobs: int | None = option(
         None,
-        "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster "
-        "as many as it has room for",
+        "runs at a time; by default one for each core, at most 4, or one on a GPU; on a cluster as many as fit",
         role=WORK,
         most=MOST_PROCESSES,
     )
@@ -126,7 +125,7 @@ class Experiment:
         return total_steps(cli.parse(FinetuneConfig, "", "", "", self.tuning_words, preset), pairs)
 
     def last_line(self) -> str:
-        """Return the last line that the running command has printed, with the title; empty if none is running."""
+        """Return the title and the last printed line of the running command; empty if no command is running."""
         if self.process is None or self.process.poll() is not None or self.log is None:
             return ""
         lines = _lines(self.log)
@@ -135,7 +134,7 @@ class Experiment:
     def carry_out(self) -> None:
         """Run both commands, or continue them; finished work costs a few seconds.
 
-        If another command works on the same experiment, wait for it.
+        If another command works on this experiment, wait for that command.
         """
         lock = FileLock(Path(self.config.out) / f".{self.title}{LOCK}")
         while not self.stopped:
@@ -156,14 +155,14 @@ class Experiment:
         self._call("evaluate", *words_of(given), threads=threads)
 
     def stop(self) -> None:
-        """Ask the running command to end, and start no other."""
+        """Ask the running command to end, and start no other command."""
         with self.lock:
             self.stopped = True
             if self.process is not None:
                 self.process.terminate()
 
     def end(self) -> None:
-        """Wait for a stopped command, and kill it with all its children if it takes too long."""
+        """Wait for a stopped command; if it takes too long, kill it and all its children."""
         if self.process is None or self.process.stdin is None:
             return
         try:
@@ -174,7 +173,7 @@ class Experiment:
     def _call(self, command: str, *arguments: str, threads: int | None) -> None:
         log = self.log = Path(self.config.out) / "logs" / f"{self.title}-{command}.log"
         few = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
-        with log.open("ab") as file:  # what an earlier command printed is kept
+        with log.open("ab") as file:  # the lines of earlier commands are kept
             with self.lock:
                 if self.stopped:
                     return
@@ -193,7 +192,9 @@ class Experiment:
         if status != 0 and not self.stopped:
             lines = _lines(log)
             last = lines[-1].removeprefix("error: ") if lines else f"exit status {status}"
-            raise UserError(f"{self.title}: {last} (all it said: {log}); mend that, then the same command goes on")
+            raise UserError(
+                f"{self.title}: {last} (full log: {log}); remove the cause, then start the same command again"
+            )
 
 
 def _lines(log: Path) -> list[str]:

@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 PROG = "python -m training.export"
 _TOY_LICENCE = "apache-2.0"  # licence of this package, which the toy is part of
 _FORMATS = ("transformers", "open_clip")
-_COMPARED = {  # the files are not loaded by open_clip itself, which need not be installed
-    "transformers": "read again, its embeddings",
-    "open_clip": "embeddings with the weights, read again,",
+_COMPARED = {  # open_clip need not be installed, so its files are not loaded by open_clip itself
+    "transformers": "embeddings by the written model",
+    "open_clip": "embeddings by the written weights",
 }
 _CARD, ROTATION = "README.md", "rotation.safetensors"
 DESCRIPTION = """\
-Write a fine-tuned model with its adapter merged, so that transformers or open_clip loads it by itself, and a card that
-says how it was made, what is known of it and what that does not show. The weights that were written are read again and
-compared with the model; embeddings are the same to 1e-6. An edit is written next to the weights of its base, and the
-card has code that applies it without this package.
-Nothing is uploaded unless --push names a repository; then what the folder holds is, and nothing else."""
+Write a fine-tuned model with its adapter merged, so that transformers or open_clip can load it, and a card with the
+origin of the model, its measured numbers and their limits. The written weights are read again and compared with the
+model; embeddings are equal to 1e-6. An edit is written next to the weights of its base, and the card has code that
+applies the edit without this package.
+Nothing is uploaded unless --push names a repository, which then gets the files of the folder and nothing else."""
 EPILOG = """\
 examples:
   python -m training.export runs/iit-das --out models/iit-das
@@ -58,19 +58,19 @@ files in the folder:
 class _ExportConfig(ModelOptions):
     """The export."""
 
-    model: str = argument("a fine-tuned run, or a folder with an edit; or any model that can be loaded", metavar="RUN")
-    out: str = option("", "a new folder for it", metavar="FOLDER")
-    format: str = option("transformers", "whose files to write", choices=_FORMATS)
-    merge: bool = option(False, "put an edit into the weights, where that is exact")
+    model: str = argument("fine-tuned run, folder with an edit, or any other model that can be loaded", metavar="RUN")
+    out: str = option("", "new folder for the files", metavar="FOLDER")
+    format: str = option("transformers", "format of the files", choices=_FORMATS)
+    merge: bool = option(False, "merge an edit into the weights, if that is exact")
     license: str | None = option(
         None,
-        "license of the model, for its card: an identifier such as mit; by default that of the toy for its models",
+        "license of the model for its card, an identifier such as mit; by default the toy's license if the base is toy",
     )
     language: str | None = option(
-        None, "language of the texts, for the card: a code such as en; by default en for the toy and for Concadia"
+        None, "language of the texts for the card, a code such as en; by default en for the toy and for Concadia"
     )
     push: str | None = option(None, "upload the folder to this repository of the hub", metavar="OWNER/NAME")
-    private: bool = option(False, "make that repository private, if it is not there yet")
+    private: bool = option(False, "make that repository private if it does not exist yet")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,17 +83,17 @@ def export(config: _ExportConfig) -> int:
     """Load the model, write its files, and compare them with the model; upload them if the options ask for it.
 
     Raises:
-        UserError: the model cannot be loaded, or has no such format; the folder exists, or the hub refuses.
+        UserError: the model cannot be loaded or written in the format; the folder exists; or the hub refuses.
     """
     out = Path(config.out)
     if not config.out:
-        raise UserError("name a new folder with --out")
+        raise UserError("the output folder is missing: name a new folder with --out")
     if os.path.lexists(out):
-        raise UserError(f"'{out}' is there already; choose a new folder")
+        raise UserError(f"'{out}' exists already; choose a new folder")
     if config.private and config.push is None:
-        raise UserError("--private is of the repository that --push names; add it, or leave --private out")
+        raise UserError("--private needs --push, which names the repository; add --push, or leave --private out")
     if config.push is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", config.push):
-        raise UserError(f"--push: {quoted(config.push)} is no repository of the hub; expected owner/name")
+        raise UserError(f"--push: {quoted(config.push)} is not a repository of the hub; expected owner/name")
     who = evaluated_model(config.model)
     check_named(config.model, config.tokenizer)  # before torch is loaded, which takes longer than this check
     from safetensors import SafetensorError
@@ -117,7 +117,7 @@ def export(config: _ExportConfig) -> int:
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write '{out}': {getattr(error, 'strerror', None) or error}") from error
     print(
-        f"{config.model} is in {out}, as files of {config.format}; "
+        f"{config.model} was written to {out}, as files of {config.format}; "
         f"{_COMPARED[config.format]} differ by {difference:.1e}"
     )
     if config.push is not None:
@@ -125,7 +125,7 @@ def export(config: _ExportConfig) -> int:
             where = upload(out, config.push, private=config.private, message="Exported by clip-descriptions")
         except HubError as error:
             raise UserError(f"'{out}' is written, but {error}") from error
-        print(f"and at {where}")
+        print(f"uploaded to {where}")
     return 0
 
 
@@ -136,15 +136,15 @@ def _edit(config: _ExportConfig, clip: Clip) -> Edit | None:
     edits = edits_of(clip)
     if len(edits) > 1:
         raise UserError(
-            f"'{config.model}' makes {len(edits)} edits, and a folder holds one; name a model with one edit"
+            f"'{config.model}' has {len(edits)} edits, and a folder can hold only one; name a model with one edit"
         )
     if not edits:
         if config.merge:
-            raise UserError(f"--merge puts an edit into weights, and '{config.model}' makes none; leave it out")
+            raise UserError(f"--merge merges an edit into weights, and '{config.model}' has no edit; leave --merge out")
         return None
     if config.format == "open_clip" and not config.merge:
         raise UserError(
-            f"'{config.model}' makes an edit, which no file of open_clip holds; leave out --format open_clip"
+            f"'{config.model}' has an edit, which files of open_clip cannot hold; leave out --format open_clip"
         )
     return edits[0]
 
@@ -206,8 +206,8 @@ def _write(clip: Clip, form: str, folder: Path, card: str, rotation: Path | None
     if rotation is not None and rotation.is_file():
         load_subspace(rotation).save(folder / rotation.name)
     if edit is not None:
-        own = replace(public(edit), base=str(folder), base_fingerprint=clip.fingerprint.partition("+")[0])
-        own.save(folder)
+        exported = replace(public(edit), base=str(folder), base_fingerprint=clip.fingerprint.partition("+")[0])
+        exported.save(folder)
     write_atomic(folder / _CARD, card.encode())
 
 
@@ -236,9 +236,9 @@ def _difference(clip: Clip, form: str, folder: Path) -> float:
     edited = Edit.load(folder).on(replace(clip, model=again)) if (folder / FILE).is_file() else nullcontext()
     with torch.inference_mode(), edited:
         pairs = [(unit_texts(model, ids), unit_images(model, pixels)) for model in (clip.model, again)]
-    error = max(float((one - other).abs().max()) for one, other in zip(*pairs, strict=True))
+    error = max(float((embedding - other).abs().max()) for embedding, other in zip(*pairs, strict=True))
     if not error <= 1e-6:
-        raise UserError(f"what was written gives other embeddings (by {error:.1e}); nothing was kept")
+        raise UserError(f"the written files give other embeddings (by {error:.1e}); nothing was kept")
     return error
 
 

@@ -24,46 +24,47 @@ _LOGS = "logs"  # folder in the run folder
 DESCRIPTION = """\
 Fine-tune a CLIP to score the description of an image above its caption (Zur et al. 2024), with one of four objectives:
   * behavioral: the description must score higher than the caption;
-  * iit-das: a caption that is given the subspace Z of a description must score higher than it did, a description
-    that is given Z of a caption lower; rotation and model are trained together;
+  * iit-das: a caption with the subspace Z of a description must score higher than the unchanged caption, and a
+    description with Z of a caption lower than the unchanged description; rotation and model are trained together;
   * joint: a weighted sum of both;
-  * iit-das-calibrated: the sum of both, and a swap of Z must move all scores by about the gap between descriptions
-    and captions, one within a kind by nothing, and a neutral Z must leave no gap.
-With --retain WEIGHT each objective has one more term, by which each text must find its own image in the batch, and
-each image its own text.
-The weights with the lowest loss on val are kept. The run folder can be used wherever a model is named, as in
-python -m interp.sweep --objective das --model RUN, and a run that was stopped goes on with --resume."""
+  * iit-das-calibrated: the sum of both, with further terms: a swap of Z between the kinds must change all scores by
+    about the gap between descriptions and captions, a swap within a kind must change no score, and a neutral Z must
+    leave no gap.
+With --retain WEIGHT each objective gets a contrastive term: each text must find its own image in the batch, and each
+image its own text.
+The weights with the lowest loss on val are kept. Other commands accept the run folder as a model, for example
+python -m interp.sweep --objective das --model RUN. A stopped run continues with --resume."""
 EPILOG = """\
 examples:
   python -m training.finetune --objective behavioral --out runs/behavioral
   python -m training.finetune --objective iit-das --layer 11 --size 64 --out runs/iit-das
-      the embedded toy CLIP; a minute or two on a laptop
+      the embedded toy CLIP, in a minute or two on a laptop
   python -m training.finetune --tuning edit --objective behavioral --out runs/edit
-      seconds: the weights stay as they are, and the stream after one layer is edited
+      in seconds: an edit changes the stream after one layer, and the weights are unchanged
   python -m training.finetune --objective behavioral --retain 1 --out runs/behavioral-retain
       behavioral training that loses less retrieval
   accelerate launch -m training.finetune --preset paper --data concadia:data/concadia --out runs/paper
-      the authors' settings, on all the GPUs that accelerate is configured for
+      the authors' settings, on all GPUs that accelerate is configured for
   tensorboard --logdir runs
       curves of losses, preference accuracy and IIA
   python -m training.finetune --log-with tensorboard,wandb --out runs/iit-das
-      the same curves in Weights & Biases too, as a run iit-das of the project clip-descriptions (extra wandb; first
-      wandb login, or WANDB_MODE=offline); a run that goes on with --resume is a new one there, of the same name
+      the curves also in Weights & Biases, as a run iit-das of the project clip-descriptions (extra wandb; first
+      wandb login, or WANDB_MODE=offline); after --resume they continue there in a new run with the same name
   python -m training.finetune --config runs/iit-das/manifest.json --seed 1 --out runs/iit-das-seed1
-      what an earlier run was given, but for the seed
+      the options of an earlier run, except for the seed
 
 files in the run folder:
   adapter_model.safetensors   LoRA weights, as peft writes them; model.safetensors with --tuning full, and
                               edit.safetensors (for interp.Edit.load) with --tuning edit
   rotation.safetensors        the subspace, for interp.Rotation.load
-  history.csv                 a line for each look at val
+  history.csv                 one line for each look at val
   manifest.json               arguments, versions, fingerprints of base and data, result"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Replay("finetune", preset))
-    again = "the same command goes on from the last checkpoint with --resume"
+    again = "the same command with --resume goes on from the last checkpoint"
     return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
 
 
@@ -100,15 +101,15 @@ def finetune(config: FinetuneConfig) -> int:
     logs = out / _LOGS
     trackers = make_trackers(config.log_with, logs)
     try:
-        with launched(config.mixed_precision) as said:
-            print("".join(f"note: {note}\n" for note in said), end="", flush=True)
+        with launched(config.mixed_precision) as launch_notes:
+            print("".join(f"note: {note}\n" for note in launch_notes), end="", flush=True)
             accelerator = Accelerator(
                 cpu=config.device == "cpu", mixed_precision=config.mixed_precision, log_with=trackers, project_dir=logs
             )
-    except ValueError as error:  # fp16 without a GPU, or another precision than this process began with
+    except ValueError as error:  # fp16 without a GPU, or a precision other than the first precision of this process
         raise UserError(f"accelerate cannot start: {error}; choose another --mixed-precision") from error
     pairs = load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit)
-    # accelerate numbers the device of several processes on a CPU, which is the same device
+    # with several processes on a CPU, accelerate numbers the device, which all of them share
     device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
     clip = load_clip(config.model, tokenizer=config.tokenizer, device=device, trust=config.trust_run)
     check_site(config, clip)
@@ -122,7 +123,7 @@ def finetune(config: FinetuneConfig) -> int:
     steps = total_steps(config, pairs_of_train)
     if accelerator.is_main_process:
         most = "" if config.patience is None else "at most "
-        print(f"{most}{steps:,} steps on {pairs_of_train:,} pairs of train; goes to {out}", flush=True)
+        print(f"{most}{steps:,} steps on {pairs_of_train:,} train pairs; the run folder is {out}", flush=True)
     with Bar(total=steps, desc=config.objective, unit="step", disable=quiet) as bar:
 
         def show(step: int, loss: float) -> None:
@@ -144,7 +145,7 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
         parts.append(f"IIA {' and '.join(f'{100 * result[key]:.1f} % ({arrow})' for arrow, key in keys.items())}")
     given = {name: getattr(config, name) for name in ("data", "kinds", "split")}
     words = [word for name, value in given.items() if value not in (None, "toy") for word in (f"--{name}", value)]
-    own = f" {shlex.join(words)}" if words else ""
+    data_options = f" {shlex.join(words)}" if words else ""
     named = {"data": config.data}
     named |= {} if config.tuning == "full" else {"model": config.model, "tokenizer": config.tokenizer or "toy"}
     trust = "" if all(name == "toy" or is_own(out, option, name) for option, name in named.items()) else " --trust-run"
@@ -153,7 +154,7 @@ def _summary(result: Mapping[str, Any], contrast: Contrast, config: FinetuneConf
         f"kept the weights of step {result['kept_step']} of {result['steps']}: on val {', '.join(parts)}\n\n"
         f"look at  {out / 'history.csv'}: losses, preference and IIA{drawn}\n"
         f"go on    python -m training.evaluate --model {out}{trust}\n"
-        f"         python -m interp.sweep --objective das --model {out}{own}{trust}"
+        f"         python -m interp.sweep --objective das --model {out}{data_options}{trust}"
     )
 
 

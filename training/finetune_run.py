@@ -65,14 +65,14 @@ def _check_batches(config: FinetuneConfig, pairs: int, processes: int) -> None:
     step = min(config.pairs_per_step, pairs, config.sampled_pairs or pairs)
     drawn = config.calibrated or (config.objective != "behavioral" and config.sources == "random")
     if config.tuning == "edit" and processes > 1:
-        raise UserError("an edit trains in one process; start the command without accelerate launch")
+        raise UserError("an edit is trained in one process; start the command without accelerate launch")
     if step < processes:
         raise UserError(
             f"a step has {step} of {pairs} pairs, too few for {processes} processes; choose a larger batch size"
         )
     if drawn and step < 2:
         other = "" if config.calibrated else ", or paired sources"
-        raise UserError(f"a step has {step} of {pairs} pairs; it needs 2 or more{other}; choose a larger batch size")
+        raise UserError(f"a step has {step} of {pairs} pairs, but needs 2 or more{other}; choose a larger batch size")
 
 
 def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] | None:
@@ -89,12 +89,13 @@ def first_rotation(config: FinetuneConfig, clip: Clip) -> Float[Tensor, "d k"] |
     given = Rotation.load(config.rotation)
     if given.width != width:
         raise SiteMismatch(
-            f"the rotation '{config.rotation}' is for width {given.width}, the text tower of {clip.name} has {width}"
+            f"the rotation '{config.rotation}' has width {given.width}, but the text tower of {clip.name} has width "
+            f"{width}"
         )
     if (given.site, given.size) != (site, config.size):
         raise SiteMismatch(
-            f"the rotation '{config.rotation}' is of size {given.size} at {given.site}, "
-            f"asked for is size {config.size} at {site}; name its --layer and --size"
+            f"the rotation '{config.rotation}' has size {given.size} at {given.site}, but the options ask for size "
+            f"{config.size} at {site}; give the rotation's --layer and --size"
         )
     return given.basis.float().contiguous()
 
@@ -126,7 +127,7 @@ def tune(
         Result in the manifest: steps taken, the step that was kept, and its measures on `val`.
 
     Raises:
-        UserError: the folder holds another run, or a run that the options do not resume; or the loss is not a number.
+        UserError: the folder holds another run, or a run that is not resumed; or the loss is not a number.
     """
     folder, main = RunFolder(out), accelerator.is_main_process
     start = first_rotation(config, clip)
@@ -135,7 +136,7 @@ def tune(
         prepare(clip, config)
     if main:
         if folder.manifest_path.is_file() and not config.resume:
-            raise UserError(f"'{out}' holds a run already; resume it, or choose another folder")
+            raise UserError(f"'{out}' already holds a run; resume it, or choose another folder")
         settings = _settings(config, clip, features, start)
         settings |= {"mixed_precision": accelerator.mixed_precision}
         named = {"base": name_for(out, config.model), "tokenizer": config.tokenizer and name_for(out, config.tokenizer)}
@@ -147,8 +148,8 @@ def tune(
         if main:
             _forget_damaged(folder)
         accelerator.wait_for_everyone()  # the other processes read the manifest too
-        if (known := folder.manifest().get("result")) is not None:
-            return known
+        if (stored := folder.manifest().get("result")) is not None:
+            return stored
         started = time.perf_counter()
         if config.tuning == "edit":
             drawn = pairs_to_edit_on(config, clip, features, parts)
@@ -188,7 +189,7 @@ def _whitened(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the start of the search in whitened coordinates, and the coordinates, which come from the base's streams.
 
-    A random start is taken as it is; a given start keeps its span.
+    A random start is returned unchanged. A given start keeps its span.
     """
     if start is None:
         return None, None

@@ -1,6 +1,6 @@
-"""Environment variables by which launchers start several processes of a program. No torch.
+"""Environment variables of launchers, which start several processes of a program. No torch.
 
-A fine-tuning follows them if all are set. A sweep ignores them.
+A fine-tuning follows these variables if all of them are set. A sweep ignores them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-# set by accelerate launch and torchrun; and their counterparts of MPI, which accelerate reads too
+# variables that accelerate launch and torchrun set; then their counterparts of MPI, which accelerate also reads
 _NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _OF_MPI = (
     *("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
@@ -34,19 +34,19 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Hide launchers: accelerate makes an accelerator for this process alone, in the precision that it is given."""
+    """Hide launchers, so that accelerate makes an accelerator for this process alone, in the given precision."""
     with _without((*_LAUNCHERS, *(name for name in os.environ if name.startswith(_SETTINGS)))):
         yield
 
 
 @contextmanager
 def launched(precision: str | None) -> Iterator[list[str]]:
-    """Let accelerate make an accelerator as a launcher asks; yield notes on the variables that are followed or ignored.
+    """Let accelerate follow a launcher, and yield notes on the variables that are followed or ignored.
 
-    While this process waits for others, signals end it at once, since the wait is not in Python code.
+    While this process waits for other processes, signals end it at once, since the wait is not in Python code.
 
     Args:
-        precision: precision of the options; None to take a launcher's.
+        precision: precision of the options; None for the precision of the launcher.
     """
     notes = []
     lacking = [name for name in _NEEDED if name not in os.environ]
@@ -55,19 +55,19 @@ def launched(precision: str | None) -> Iterator[list[str]]:
     if there and not whole:
         notes.append(
             f"{' and '.join(there)} of a launcher {'is' if len(there) == 1 else 'are'} ignored, since "
-            f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not set: one process trains"
+            f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not set: only one process trains"
         )
     elif whole and os.environ["WORLD_SIZE"] != "1":
         waiting = True
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         notes.append(
-            f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']}, as RANK and WORLD_SIZE say: waiting for the "
-            f"others at {where}; unset them to train in one process"
+            f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} (RANK and WORLD_SIZE) waits for the other "
+            f"processes at {where}; unset both variables to train in one process"
         )
     if precision is None and _PRECISION in os.environ:
-        notes.append(f"mixed precision {os.environ[_PRECISION]}, as {_PRECISION} says")
+        notes.append(f"mixed precision {os.environ[_PRECISION]}, from {_PRECISION}")
     if os.environ.get(_ACCUMULATION, "1") != "1":
-        notes.append(f"{_ACCUMULATION} is ignored: a step takes --batch-size rows")
+        notes.append(f"{_ACCUMULATION} is ignored: the rows of a step are those of --batch-size")
     with _without(() if whole else _LAUNCHERS), _without((_ACCUMULATION,)), _mortal() if waiting else nullcontext():
         yield notes
 

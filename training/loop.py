@@ -104,7 +104,7 @@ def train(
     groups = [{"params": weights, "lr": config.lr}]
     if learner.free is not None:
         groups.append({"params": [learner.free], "lr": config.rotation_lr})
-    optimizer = torch.optim.Adam(groups, fused=True)  # otherwise many small operations for each of many small weights
+    optimizer = torch.optim.Adam(groups, fused=True)  # without `fused`, each small weight takes many small operations
     shared, stepper = accelerator.prepare(learner, optimizer)
     progress = Progress()
     if resume and (folder / CHECKPOINT).is_file():
@@ -116,7 +116,7 @@ def train(
     every, steps = config.look_every or order.per_epoch, total_steps(config, len(task.train))
 
     def keep(*, looked: bool) -> None:
-        """Look at val if it is time to, and write a checkpoint."""
+        """Write a checkpoint, after a look at val if `looked` is True."""
         if looked:
             _look(task, learner, progress, accelerator, every)
         progress.scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
@@ -137,8 +137,8 @@ def train(
         loss = _step(task, shared, stepper, accelerator, batches[place], progress.step)
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss is not a number at step {progress.step + 1}; the best weights, of step "
-                f"{progress.best_step}, are kept in '{folder}'; start again with a lower rate, in another folder"
+                f"the loss is not a number at step {progress.step + 1}; '{folder}' keeps the best weights, of step "
+                f"{progress.best_step}; start again with a lower learning rate, in another folder"
             )
         progress.step += 1
         progress.summed += loss
@@ -164,8 +164,8 @@ def _step(
     Random numbers are drawn for all pairs, so they do not depend on the number of processes.
     """
     share = Share.of(len(rows), accelerator.num_processes, accelerator.process_index)
-    own, device = rows[share.pairs], accelerator.device
-    tokens = task.train.tokens.take(torch.cat([own, own + len(task.train)]))
+    share_rows, device = rows[share.pairs], accelerator.device
+    tokens = task.train.tokens.take(torch.cat([share_rows, share_rows + len(task.train)]))
     draw = generator(task.config.seed, 1, step, 0)
     groups = [task.train.pairs[i].group for i in rows.tolist()]
     sources = task.config.sources if task.free is not None else "paired"
@@ -173,7 +173,7 @@ def _step(
     within = draw_sources(len(rows), "random", draw, groups).to(device) if task.config.calibrated else None
     texts = tokens.ids.to(device), tokens.eot.to(device)
     with accelerator.autocast():
-        loss = learner(*texts, task.train.images(task.clip, own), source, within, share)
+        loss = learner(*texts, task.train.images(task.clip, share_rows), source, within, share)
     optimizer.zero_grad()
     accelerator.backward(loss)
     optimizer.step()
@@ -184,12 +184,12 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
     """Measure on `val`, in one process for all, and keep the weights if their loss is the lowest so far."""
     from accelerate.utils import broadcast_object_list
 
-    found: list[dict[str, float]] = [{}]
+    shared: list[dict[str, float]] = [{}]
     if accelerator.is_main_process:
-        found[0] = measure(learner, task.val, task.config)
+        shared[0] = measure(learner, task.val, task.config)
     if accelerator.num_processes > 1:
-        broadcast_object_list(found)
-    measures = found[0]
+        broadcast_object_list(shared)
+    measures = shared[0]
     if not math.isfinite(measures["val_loss"]):
         raise UserError(
             f"the loss on val is not a number at step {progress.step}; start again with a lower learning rate"
@@ -216,11 +216,11 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
 
 
 def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
-    """Return whether the rotation has converged in the present model, as facts of the rotation.
+    """Return facts of the rotation about its convergence in the present model.
 
     Returns:
         ``gradient`` of the part of the objective that trains the rotation, as in a search
-        (`interp.subspaces.convergence.slopes`), and ``converged``: whether the gradient is small enough.
+        (`interp.subspaces.convergence.slopes`), and ``converged``: True if the gradient is small enough.
     """
     config, clip, n = task.config, learner.clip, len(task.train)
     rows = torch.randperm(n, generator=generator(config.seed, 4))[:MOST_PAIRS]
@@ -282,8 +282,8 @@ def _calibration(
     empty = neutralize(part, subspace, part.midpoint)
     left: dict[Direction, np.ndarray] = {"up": np.tile(empty.negative, draws), "down": np.tile(empty.positive, draws)}
     tables = _logits(within.base, scale), across, _logits(within.counterfactual, scale), _logits(left, scale)
-    found = SwappedLogits(*tables)
-    return {name: term(found) for name, term in TERMS.items()}
+    swapped = SwappedLogits(*tables)
+    return {name: term(swapped) for name, term in TERMS.items()}
 
 
 def _logits(scores: Mapping[Direction, np.ndarray], scale: float) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Objectives (Zur et al. 2024, section 3): two-way cross-entropies of logits, and a module that computes them.
 
-The IIT-DAS loss is that of `interp.subspaces.losses`, as on a frozen model; here its runs keep their autograd graph.
+The IIT-DAS loss comes from `interp.subspaces.losses`, as on a frozen model; here its runs keep their autograd graph.
 Calibrated IIT-DAS, which is not from the paper, adds the terms of `interp.subspaces.calibrated_loss`. Any objective can
 have the term of `training.retention`.
 """
@@ -117,10 +117,10 @@ class Learner(nn.Module):
 
         if self.objective == "iit-das-calibrated":
             if within is None:
-                raise ValueError("calibrated IIT-DAS needs sources of the base's own kind as well: within")
-            found = swapped_logits(pairs, site, swap, source, within, clean, share)
-            iit_das = counterfactual_loss(clean, found.across)  # for the whole batch, as the other terms
-            return calibrated_loss(behavioral, iit_das, calibration_loss(found), self.weight)
+                raise ValueError("calibrated IIT-DAS also needs sources of the base's own kind: pass `within`")
+            swapped = swapped_logits(pairs, site, swap, source, within, clean, share)
+            iit_das = counterfactual_loss(clean, swapped.across)  # for the whole batch, like the other terms
+            return calibrated_loss(behavioral, iit_das, calibration_loss(swapped), self.weight)
         rows = share.pairs.to(embedded.device)
         iit_das = share.weight * das_losses(pairs, site, [swap], source, clean, rows)[0]
         return iit_das if self.objective == "iit-das" else joint_loss(behavioral, iit_das, self.weight)

@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 PROG = "python -m training.metric"
 _CHECKS = ";\n".join(f"  * {name}: {check.about}" for name, check in CHECKS.items())
 DESCRIPTION = f"""\
-Compare metrics of alt text, after ContextRef (Kreiss et al. 2024). Checks make a text, its image or its context worse,
-and count how often a metric scores it lower:
+Compare metrics of alt text, after ContextRef (Kreiss et al. 2024). Checks make a text, its image or its context worse
+and count how often a metric gives a lower score:
 {_CHECKS}.
-With --blv, metrics are compared with ratings by blind and low-vision readers. Each metric stands next to the length of
-the text and the concreteness of its words. Models with a subspace Z are also scored with Z neutral, and where texts
-have a context, by the contextual score of Kreiss et al. 2022. The first metric is what the others are compared with."""
+With --blv, metrics are compared with ratings by blind and low-vision readers. Tables also show the length of the text
+and the concreteness of its words. A model with a subspace Z is also scored with Z neutral. A text with a context also
+gets the contextual score of Kreiss et al. 2022. All metrics are compared with the first metric."""
 EPILOG = """\
 examples:
   clip-descriptions metric --model toy,runs/iit-das --data toy
       twelve checks of the base and of a fine-tuned model, with and without its Z
   clip-descriptions metric --scores clipscore.csv spurts.csv --blv data/blv
-      two metrics that others computed, against readers
+      two metrics from files of scores, compared with readers
   clip-descriptions metric --model base,runs/iit-das --data concadia:data/concadia --blv data/blv \\
       --prefix "A photo depicts "
 
 files in the output folder:
-  items.jsonl                 every text that is scored; score it, write item,score, and give that file as --scores
+  items.jsonl                 every scored text; to add a metric, write a CSV file item,score and give it as --scores
   results.csv, results.json   one row for each number, with interval and n
   metrics.html                the page
-  manifest.json, cells/       arguments, versions, scores; the same command goes on where it was stopped"""
+  manifest.json, cells/       arguments, versions, scores; the same command continues a stopped comparison"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class _MetricConfig(DeviceOptions):
 
     model: str | None = option(
         None,
-        "models, a list: toy, local folders, fine-tuned runs, hub ids; base is the base of the next one",
+        "comma-separated models: toy, local folders, fine-tuned runs, hub ids; base is the base of the next model",
         metavar="LIST",
         loads="toy",
     )
@@ -59,21 +59,23 @@ class _MetricConfig(DeviceOptions):
     )
     data: str | None = option(None, f"pairs whose descriptions are checked: {DATA_HELP}", loads="toy.*")
     kinds: str | None = option(
-        None, "columns of a table with the two kinds of text; the first one is checked", metavar="KIND,KIND"
+        None, "columns of a table with the two kinds of text; the first kind is checked", metavar="KIND,KIND"
     )
     splits: str | None = option(
-        None, "splits whose texts are checked, a list; by default test where the data have train and test, else all"
+        None, "comma-separated splits to check; by default test if the data have train and test, else all"
     )
-    limit: int | None = option(None, "check about this many pairs, drawn at random")
-    checks: str = option("all", "names of checks, a list", metavar="LIST")
+    limit: int | None = option(None, "approximate number of pairs to check, drawn at random")
+    checks: str = option("all", "comma-separated names of checks", metavar="LIST")
     blv: str | None = option(
         None, "folder with ratings by readers: a clone of their repository, or blv_ratings.csv and images/", loads=""
     )
-    prefix: str = option("", "put before each text, as CLIPScore does with 'A photo depicts '")
-    seed: int = option(0, "of random choices in checks", least=0)
-    out: str | None = option(None, "output folder; by default runs/metrics- and the name of the data", role=WORK)
+    prefix: str = option("", "text to put before each text, such as 'A photo depicts ' in CLIPScore")
+    seed: int = option(0, "seed of random choices in checks", least=0)
+    out: str | None = option(None, "output folder; by default runs/metrics-DATA", role=WORK)
     trust_run: bool = option(
-        False, "load what the files of a run name besides, such as a base from elsewhere", role=WORK
+        False,
+        "also load what the files of a run refer to outside its folder, such as a base model",
+        role=WORK,
     )
 
 
@@ -111,10 +113,10 @@ def _compare(config: _MetricConfig) -> int:
     given = [given_metric(path, material.parts) for path in config.scores]
     check_names([*given, *baselines()])
     source = ModelSource(models, config.device, config.trust_run, config.prefix)
-    own, notes = source.metrics(material, None if every is None else _train(every))
+    of_models, notes = source.metrics(material, None if every is None else _train(every))
     numbers = compare_metrics(
         material,
-        [*own, *given, *baselines()],
+        [*of_models, *given, *baselines()],
         out,
         arguments=asdict(config),
         command=cli.command_line(PROG, config),
@@ -123,7 +125,7 @@ def _compare(config: _MetricConfig) -> int:
     print("".join(f"note: {note}\n" for note in dict.fromkeys(notes)), end="")
     print(terminal_tables(numbers))
     page = write_page(numbers, out, title=f"Metrics of alt text: {config.data or config.blv}", notes=notes)
-    print(f"\nlook at  {page}  in a browser\n         {out / 'results.csv'}  every digit")
+    print(f"\nlook at  {page}  in a browser\n         {out / 'results.csv'}  in full precision")
     return 0
 
 

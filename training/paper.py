@@ -33,24 +33,24 @@ from training.trackers import check_trackers
 PROG = "python -m training.paper"
 DESCRIPTION = """\
 Fine-tune with each objective and several seeds, evaluate every model and the base, and print the paper's tables.
-What is finished is not done again: the same command goes on."""
+The same command continues an unfinished folder; finished runs are not repeated."""
 EPILOG = """\
 examples:
   python -m training.paper
       the embedded toy CLIP and its world, three seeds; 28 CPU minutes, a quarter of an hour on two cores
   python -m training.paper --preset paper --data concadia:data/concadia --blv data/blv
-      the authors' settings, five seeds; needs a GPU, Concadia, the ratings, and the hub or local copies
+      the authors' settings, five seeds; needs a GPU, Concadia, the ratings, and the hub or local copies of its files
   python -m training.paper --preset paper --objectives behavioral-lora,iit-das-lora --seeds 0 --out runs/paper
-      two trainings of one seed; other commands may be at work in the folder
+      two trainings of one seed; other commands may work in the folder at the same time
   python -m training.paper --preset paper --shard 3/20 --out runs/paper
-      in each of twenty jobs; then once without --shard, for the tables
+      one of twenty jobs; afterwards one command without --shard makes the tables
 
 files in the folder:
   NAME-seedN/                 each run, with its evaluation/
   base/                       the base's evaluation
-  manifest.json               what was asked for; --config FOLDER asks for the same
+  manifest.json               options; --config FOLDER repeats them
   tables/                     the tables as CSV, Markdown and LaTeX; with --preset paper also published numbers
-  logs/                       what each run printed"""
+  logs/                       output of each run"""
 _MOST_SEEDS = 1000
 
 
@@ -92,10 +92,10 @@ def paper(config: PaperConfig) -> int:
     config.check_engine()
     seeds = parse_ints(config.seeds, "--seeds")
     if len(seeds) > _MOST_SEEDS:
-        raise UserError(f"--seeds names {len(seeds)} seeds; the most are {_MOST_SEEDS}: name fewer")
+        raise UserError(f"--seeds names {len(seeds)} seeds, but at most {_MOST_SEEDS} are allowed; name fewer")
     whole = _experiments(seeds, _recipes(config))
     part = None if config.shard is None else Shard.parse(config.shard)
-    own = whole if part is None else whole[part.number - 1 :: part.of]
+    chosen = whole if part is None else whole[part.number - 1 :: part.of]
     if absent := missing(config):
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
     if config.device is not None:
@@ -107,13 +107,13 @@ def paper(config: PaperConfig) -> int:
     if part is not None or not (out / MANIFEST).is_file():
         write_manifest(out, config)  # parts must agree with it
     runs = [Experiment(config, name, seed, gpu) for name, seed in whole]
-    wanted = [run for run, which in zip(runs, whole, strict=True) if which in own]
+    wanted = [run for run, which in zip(runs, whole, strict=True) if which in chosen]
     if not wanted:
-        print(f"part {config.shard} has none of the {plural(len(runs), 'run')}: there are more parts than runs")
+        print(f"part {config.shard} has no run: there are more parts than runs ({len(runs)})")
         return 0
     print(f"{_to_do(wanted, runs, config)}; results go to {out}", end="\n\n", flush=True)
     with (
-        closing(_on_cluster(config, own) if config.engine == "ray" else _here(config, wanted)) as done,
+        closing(_on_cluster(config, chosen) if config.engine == "ray" else _here(config, wanted)) as done,
         Bar(total=len(wanted), desc="runs", unit="run", leave=True) as bar,
     ):
         for count in done:
@@ -122,7 +122,7 @@ def paper(config: PaperConfig) -> int:
                 print("".join(f"{line}\n" for run in wanted if (line := run.last_line())), end="", file=sys.stderr)
     write_manifest(out, config)
     if left := [] if part is None else [run for run in runs if not _is_evaluated(run)]:
-        print(f"{plural(len(left), 'run')} left to other parts; the command without --shard makes the tables")
+        print(f"{plural(len(left), 'run')} left for other parts; the command without --shard makes the tables")
     else:
         print(compare([run.folder for run in runs], out / "tables", paper=config.preset == "paper"))
     return 0
@@ -134,7 +134,7 @@ def _experiments(seeds: Sequence[int], names: Sequence[str]) -> list[tuple[str, 
 
 
 def _to_do(wanted: Sequence[Experiment], runs: Sequence[Experiment], config: PaperConfig) -> str:
-    """Return the number of runs and optimizer steps to do, in words."""
+    """Return the numbers of runs and optimizer steps that are left, as a sentence."""
     pairs = len(_pairs(config).split("train"))
     steps = [run.steps(pairs) for run in wanted if run.seed is not None]
     counted = f"{len(wanted)} of {plural(len(runs), 'run')}, each a training and an evaluation"
@@ -142,7 +142,7 @@ def _to_do(wanted: Sequence[Experiment], runs: Sequence[Experiment], config: Pap
         return counted
     few, many = min(steps), max(steps)
     each = f"{many:,}" if few == many else f"{few:,} to {many:,}"
-    return f"{counted}; trainings take {each} optimizer steps at most, {sum(steps):,} in all"
+    return f"{counted}; each training takes at most {each} optimizer steps, {sum(steps):,} in total"
 
 
 def _recipes(config: PaperConfig) -> list[str]:
@@ -155,7 +155,7 @@ def _recipes(config: PaperConfig) -> list[str]:
         return list(RECIPES)
     named = [name.strip() for name in config.objectives.split(",")]
     if unknown := [name for name in named if name not in RECIPES]:
-        raise UserError(f"--objectives: there is no training {quoted(unknown[0])}; known: {', '.join(RECIPES)}")
+        raise UserError(f"--objectives: the training {quoted(unknown[0])} does not exist; known: {', '.join(RECIPES)}")
     return [name for name in RECIPES if name in named]
 
 
@@ -213,7 +213,7 @@ def _make_folder(out: Path) -> None:
     """Create the output folder if it does not exist.
 
     Raises:
-        UserError: it cannot be written, or leads elsewhere.
+        UserError: the folder cannot be written, or a link in it leads elsewhere.
     """
     try:
         (out / "logs").mkdir(parents=True, exist_ok=True)
@@ -259,14 +259,14 @@ def _ratings(folder: str) -> None:
     try:
         load_blv(folder)
     except DataError as error:
-        raise DataError(f"{error}; --blv none leaves the ratings out") from error
+        raise DataError(f"{error}; --blv none omits the ratings") from error
 
 
 def _pairs(config: PaperConfig) -> PairSet:
     """Load the pairs.
 
     Raises:
-        DataError: a split has no pairs to train on, to choose by or to evaluate on.
+        DataError: a split has no pairs.
     """
     from interp.data import load_pairs
 
@@ -277,7 +277,7 @@ def _pairs(config: PaperConfig) -> PairSet:
 
 
 def _unreachable(repo: str, kind: Kind) -> str | None:
-    """Return why a repository is neither on the hub nor in its cache; None if it can be loaded."""
+    """Return the reason why a repository cannot be loaded from the hub or its cache; None if it can be loaded."""
     from huggingface_hub import HfApi, snapshot_download
 
     name, _, revision = repo.partition("@")

@@ -24,7 +24,7 @@ class _Asked(TypedDict):
 
 
 def check_parts(out: Path, config: PaperConfig) -> None:
-    """Raise `UserError` if a part would divide other work than the earlier parts in the folder."""
+    """Raise `UserError` if the options of a part differ from those of earlier parts in the folder."""
     manifest = out / MANIFEST
     if config.shard is None or not manifest.is_file():
         return
@@ -33,13 +33,13 @@ def check_parts(out: Path, config: PaperConfig) -> None:
     apart = [name for name in shared if before.get(name) != getattr(config, name)]
     if before.get("shard") is not None and apart:
         raise UserError(
-            f"'{out}' is divided over parts with {cli.flag(apart[0])} {before.get(apart[0])}, not "
+            f"the earlier parts in '{out}' have {cli.flag(apart[0])} {before.get(apart[0])}, not "
             f"{getattr(config, apart[0])}; give all parts the same options, or choose another folder"
         )
 
 
 def write_manifest(out: Path, config: PaperConfig) -> None:
-    """Write the options of this command; the runs in the folder refuse other settings by themselves."""
+    """Write the options of this command; each run in the folder refuses other settings itself."""
     settings = {"kind": "paper", "version": VERSIONS["paper"]}
     facts = {"arguments": asdict(config), "command": cli.command_line("python -m training.paper", config)}
     write_atomic(out / MANIFEST, to_json(new_manifest(settings, facts)))

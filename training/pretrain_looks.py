@@ -16,12 +16,12 @@ from interp.data.toy import pairs as toy
 from interp.data.toy.writing import KINDS
 from training.pretrain_worlds import SCENES, World
 
-_ALIKE_IN_LENGTH = 32  # texts that are run together, so that little padding is computed
+_ALIKE_IN_LENGTH = 32  # number of texts that are run together, sorted by length to compute little padding
 
 
 def embed_texts(model: Any, tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """Return unit-norm embeddings of texts, shape (n, embed), with their graph; longer texts are cut."""
-    # The tower is causal and EOT comes last: what the padding holds cannot matter, so there is no mask.
+    """Return unit-norm embeddings of texts, shape (n, embed), with their graph; longer texts are truncated."""
+    # The tower is causal and EOT comes last: padding has no effect, so there is no mask.
     ids = tokenizer(list(texts), truncation=True)["input_ids"]
     order = torch.tensor([len(row) for row in ids]).argsort(stable=True)
     parts = [
@@ -35,7 +35,7 @@ def embed_texts(model: Any, tokenizer: Any, texts: Sequence[str]) -> Tensor:
 def measure(
     model: Any, tokenizer: Any, split: str, *, n: int, rounds: int, seed: int, world: World = SCENES
 ) -> dict[str, float]:
-    """Measure what a base model is judged by, on pictures of one split of a world.
+    """Measure preference, retrieval and zero-shot naming of a base model on pictures of one split of a world.
 
     Args:
         n: pairs for the preference and the zero-shot tasks.
@@ -43,7 +43,7 @@ def measure(
 
     Returns:
         Shares from 0 to 1: preference, retrieval per kind of text, zero-shot accuracy per attribute; and the mean and
-        standard deviation of description's score minus caption's (`gap_mean`, `gap_sd`).
+        standard deviation of the description's score minus the caption's score (`gap_mean`, `gap_sd`).
     """
     model.eval()
     rng = np.random.default_rng([seed, 7])

@@ -1,14 +1,14 @@
 """`python -m training.pretrain_toy`: make the embedded toy CLIP from a seed.
 
-Scenes and charts (`interp.data.toy`), in stretches. The image tower learns to name what a picture shows, by labels.
-With that tower locked, the rest learns to match pictures and texts (Zhai et al. 2022, "LiT"); contrast alone needs
-hours on a CPU until shapes are told apart. Then the whole model goes on so (Radford et al. 2021, section 2.3), and in
-the end for as long as it takes to balance the two kinds of text. A batch holds pictures of one world; every third step
-has a batch of charts after its batch of scenes.
+The model is trained on scenes and charts (`interp.data.toy`), in stretches. First the image tower learns to classify
+the attributes of pictures. Then this tower is locked, and the other weights learn to match pictures and texts (Zhai et
+al. 2022, "LiT"); without the first stretch, shapes are distinguished only after hours on a CPU. Then the whole model
+learns to match (Radford et al. 2021, section 2.3). The last stretch balances the two kinds of text. A batch holds
+pictures of one world; every third step has a batch of charts after its batch of scenes.
 
-Wherever there are texts, each picture comes with one text, a description with probability `share`. That share decides
-which kind the finished model prefers; a controller turns the share of each world after looks at the validation split,
-so that the base ends undecided. The checkpoint is chosen on the validation split. The test split is only reported on.
+In all stretches with texts, each picture has one text, a description with probability `share`. The share decides which
+kind the finished model prefers. A controller adjusts the share of each world after looks at the validation split, so
+that the base prefers neither kind. The checkpoint is chosen on the validation split. The test split is only reported.
 """
 
 from __future__ import annotations
@@ -44,18 +44,17 @@ from training.pretrain_worlds import CHARTS, SCENES, WORLDS, World
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training: warm-up, then a cosine to zero.
+    """Stretch of training: warm-up, then a cosine to zero.
 
     Attributes:
-        partial: share of texts that name only some attributes; they make prompts of one attribute no surprise.
+        partial: share of texts that name only some attributes, so that the model learns prompts of one attribute.
         control_from: part of the stretch after which the share of descriptions is controlled.
-        gain: how far a look turns that share, per unit of preference that is off.
-        looked_at: validation pairs at each look; the retrieval sets are in proportion.
-        alike: in every second batch, scenes come in groups of this size, alike but for at most one attribute of
-            the object and one of the rest, with whole texts of one kind. Random scenes are told apart by any few words;
-            alike ones take each.
-        locked: whether the image tower stays as it is; its projection never does.
-        look_every: steps between looks at the validation scenes.
+        gain: change of that share at a look, per unit of distance of the preference from 0.5.
+        looked_at: number of validation pairs at each look; the number of retrieval sets is in proportion.
+        alike: size of the groups of scenes in every second batch. The scenes of a group differ in at most one attribute
+            of the object and one other attribute, so each word matters. Their texts are full, and of one kind.
+        locked: True to keep the image tower fixed; its projection is always trained.
+        look_every: number of steps between looks at the validation scenes.
     """
 
     steps: int
@@ -72,7 +71,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class LabelPhase:
-    """The stretch of training in which the image tower learns by labels: warm-up, then a cosine to zero."""
+    """Stretch of training in which the image tower learns from labels: warm-up, then a cosine to zero."""
 
     steps: int
     lr: float
@@ -93,12 +92,12 @@ class PretrainConfig:
     charts_every: int = 3  # steps between batches of charts
     charts_batch_size: int = 64  # their texts are four times as long as those of scenes
     charts_looked_at: int = 256  # validation pairs of charts at each look
-    first_words: int = 2  # of each list, that texts begin with: few words are learnt soon, others then join them
-    widen_from: int = 100  # step after which a further word joins, every so many steps
-    widen_every: int = 10
-    token_rate: float = 5.0  # learning rate of the token embeddings over that of the rest; most tokens are rare
+    first_words: int = 2  # words of each list in the first texts; few words are learnt soon, and more are then added
+    widen_from: int = 100  # step after which words are added
+    widen_every: int = 10  # steps between two added words
+    token_rate: float = 5.0  # ratio of the token embeddings' learning rate to the other rate; most tokens are rare
     weight_decay: float = 0.05
-    share: float = 0.65  # of descriptions, until it is controlled
+    share: float = 0.65  # share of descriptions, until it is controlled
     seed: int = 0
 
     def reach(self, step: int, phase: Phase) -> int | None:
@@ -109,7 +108,7 @@ class PretrainConfig:
 
 
 def corpus(seed: int) -> Iterator[str]:
-    """Yield what pieces of words are learnt from: texts of both worlds, and English words (those of MRC)."""
+    """Yield the texts that the tokenizer is learnt from: texts of both worlds, and the English words of MRC."""
     rng = np.random.default_rng([seed, 3])
     for world, n in ((SCENES, 20_000), (CHARTS, 4_000)):
         for content in world.sample("train", n, rng):
@@ -131,7 +130,7 @@ def _training_batch(
 
 
 def _badness(looked: Mapping[str, Mapping[str, float]]) -> float:
-    """Return how far a checkpoint is from an able and undecided base, summed over worlds; lower is better."""
+    """Return the distance of a checkpoint from an able and undecided base, summed over worlds; lower is better."""
     return sum(
         abs(measures["preference"] - 0.5)
         + sum(max(0.0, 0.9 - value) for key, value in measures.items() if key.startswith(("retrieval", "zeroshot")))
@@ -140,7 +139,7 @@ def _badness(looked: Mapping[str, Mapping[str, float]]) -> float:
 
 
 def learn_to_see(model: Any, config: PretrainConfig, rng: np.random.Generator) -> None:
-    """Train the image tower, and a linear classifier of each attribute on it; the classifiers are thrown away."""
+    """Train the image tower with a linear classifier of each attribute on top; the classifiers are discarded."""
     seeing = config.seeing
     sizes = {world.name: [len(values) for values in world.seen.values()] for world in WORLDS}
     family = family_of(model)
@@ -164,13 +163,13 @@ def learn_to_see(model: Any, config: PretrainConfig, rng: np.random.Generator) -
 
 
 def _batches(config: PretrainConfig, step: int) -> list[tuple[World, int]]:
-    """Return which worlds a step has batches of, and their sizes."""
+    """Return the worlds that a step has batches of, and the sizes of the batches."""
     charts = [(CHARTS, config.charts_batch_size)] if step % config.charts_every == 0 else []
     return [(SCENES, config.batch_size), *charts]
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: Phase | LabelPhase) -> None:
-    """Set the learning rate of a step: a warm-up, then a cosine to zero. The `times` of a group multiplies it."""
+    """Set the learning rate of a step: a warm-up, then a cosine to zero, multiplied by a group's `times`."""
     rate = min(1.0, step / stretch.warmup)
     rate *= 0.5 * (1 + math.cos(math.pi * max(0, step - stretch.warmup) / (stretch.steps - stretch.warmup)))
     for group in optimizer.param_groups:
@@ -178,7 +177,7 @@ def _set_rates(optimizer: torch.optim.Optimizer, lr: float, step: int, stretch: 
 
 
 def _contrastive_loss(model: Any, tokenizer: Any, images: Tensor, texts: list[str]) -> Tensor:
-    """CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
+    """Return CLIP's symmetric cross-entropy over a batch (Radford et al. 2021, figure 3)."""
     logits = unit_images(model, images) @ embed_texts(model, tokenizer, texts).T * model.logit_scale.exp()
     target = torch.arange(len(images))
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
@@ -193,10 +192,10 @@ def train_phase(
     rng: np.random.Generator,
     log: Path,
 ) -> tuple[dict[str, float], int]:
-    """Train, and leave the model at the checkpoint that did best on the validation split.
+    """Train, and load the checkpoint with the best measures on the validation split.
 
     Returns:
-        World -> share of descriptions at the end, and the step that was kept.
+        World -> share of descriptions at the end, and the step of the checkpoint.
     """
     shares = dict(shares)
     family_of(model).whole(model, "vision")[0].requires_grad_(not phase.locked)
@@ -236,18 +235,13 @@ def train_phase(
         if step % phase.look_every == 0 or step == phase.steps:
             looked = {}
             for world, n in ((SCENES, phase.looked_at), (CHARTS, config.charts_looked_at)):
-                found = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed, world=world)
+                measures = measure(model, tokenizer, "val", n=n, rounds=n // 128, seed=config.seed, world=world)
                 if step >= phase.control_from * phase.steps:
-                    turned = shares[world.name] + phase.gain * (0.5 - found["preference"])
+                    turned = shares[world.name] + phase.gain * (0.5 - measures["preference"])
                     shares[world.name] = float(np.clip(turned, 0.1, 0.9))
-                looked[world.name] = found
-                record = {
-                    "world": world.name,
-                    "step": step,
-                    "loss": losses.get(world.name),
-                    "share": shares[world.name],
-                    **found,
-                }
+                looked[world.name] = measures
+                state = {"loss": losses.get(world.name), "share": shares[world.name]}
+                record = {"world": world.name, "step": step, **state, **measures}
                 tqdm.write(" ".join(f"{key}={_short(value)}" for key, value in record.items()))
                 with log.open("a") as file:
                     file.write(json.dumps(record) + "\n")
@@ -255,7 +249,7 @@ def train_phase(
                 best, best_step = _badness(looked), step
                 kept = {key: value.detach().clone() for key, value in model.state_dict().items()}
     model.load_state_dict(kept)
-    model.half().float()  # what is shipped: weights that half precision holds exactly
+    model.half().float()  # weights that half precision holds exactly, as in the shipped file
     return shares, best_step
 
 
@@ -264,12 +258,12 @@ def _short(value: object) -> str:
 
 
 def pretrain(config: PretrainConfig, folder: Path) -> dict[str, Any]:
-    """Make the toy CLIP and save it.
+    """Train the toy CLIP and save it.
 
-    The same configuration gives the same weights on the same machine.
+    A configuration always gives the same weights on the same machine.
 
     Returns:
-        The report that is saved next to the model: configuration, checkpoints, measures on `val` and on `test`.
+        Report that is saved next to the model: configuration, checkpoints, measures on `val` and on `test`.
     """
     torch.manual_seed(config.seed)  # transformers initializes from the global generator
     tokenizer = learn_tokenizer(corpus(config.seed))
@@ -300,17 +294,17 @@ class Options:
     """Options of the command."""
 
     out: str = cli.option("toy-clip", "folder for the model")
-    seed: int = cli.option(0, "of weights, scenes and texts")
+    seed: int = cli.option(0, "seed of weights, scenes and texts")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    about = "Make the embedded toy CLIP: an hour on two cores."
+    """Run the command and return the exit status."""
+    about = "Train the embedded toy CLIP, in an hour on two cores."
     options = cli.parse(Options, "python -m training.pretrain_toy", about, "", argv)
 
     def body() -> int:
         if options.seed < 0:
-            raise UserError(f"--seed must not be negative, got {options.seed}")
+            raise UserError(f"--seed must be 0 or more, not {options.seed}")
         check_folder(Path(options.out))
         print(json.dumps(pretrain(PretrainConfig(seed=options.seed), Path(options.out)), indent=2))
         return 0

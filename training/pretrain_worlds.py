@@ -1,4 +1,4 @@
-"""Worlds that the toy CLIP meets in pre-training: scenes and charts, each behind the same few functions."""
+"""Worlds of the pre-training of the toy CLIP: scenes and charts, with one interface."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from interp.data.toy.texts import write, write_pair
 
 @dataclass(frozen=True)
 class World:
-    """One world: how its content is drawn, written and rendered.
+    """World: functions that draw, write and render its content.
 
     Attributes:
-        name: in the report, and in front of the keys of its measures.
+        name: name in the report, and prefix of the keys of its measures.
         sample: (split, n, rng) -> contents.
         alike: (split, n, group size, rng) -> contents in groups that differ in two attributes.
-        write: one text of a kind, as `interp.data.toy.texts.write`.
-        write_pair: a description and a caption.
-        render: pixels from 0 to 255, shape (64, 64, 3).
+        write: function that returns one text of a kind, such as `interp.data.toy.texts.write`.
+        write_pair: (content, rng) -> description and caption.
+        render: (content, rng) -> pixels from 0 to 255, shape (64, 64, 3).
         seen: attribute -> its values, for attributes that the image tower learns to name.
         value: (content, attribute) -> value.
         prompts: attribute -> prompts of its values; zero-shot naming of these attributes is measured.
@@ -47,18 +47,18 @@ class World:
     prompts: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     def pixels(self, contents: Sequence[Any], rng: np.random.Generator) -> Tensor:
-        """Return pictures as the image processor would give them: float32, (n, 3, 64, 64), -1 to 1."""
+        """Return pictures in the form of the image processor: float32, (n, 3, 64, 64), -1 to 1."""
         stacked = np.stack([self.render(content, rng) for content in contents])
         return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
     def labels(self, contents: Sequence[Any]) -> Tensor:
-        """Return what pictures show, as numbers of values: int64, (n, attributes of `seen`)."""
+        """Return the attributes of pictures, as indices of their values: int64, (n, attributes of `seen`)."""
         return torch.tensor(
             [[values.index(self.value(content, name)) for name, values in self.seen.items()] for content in contents]
         )
 
 
-_BANDS = ("first band", "second band", "third band")  # of the flag of a town, which is learnt a band at a time
+_BANDS = ("first band", "second band", "third band")  # attributes of a town's flag, each of which is learnt separately
 
 
 def _scene_value(scene: scenes.Scene, name: str) -> str:

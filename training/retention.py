@@ -39,5 +39,5 @@ def mean_retention(images: Float[Tensor, "n embed"], texts: Float[Tensor, "k emb
 
 
 def _in_full(embeddings: Tensor) -> Tensor:
-    """Return embeddings in float32 at least, since logits of up to 100 need all digits."""
+    """Return embeddings in float32 or a higher precision, which logits of up to 100 need."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))

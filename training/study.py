@@ -1,4 +1,4 @@
-"""`python -m training.study`: ask readers which texts they prefer: power, pages, simulated readers, analysis."""
+"""`python -m training.study`: run a study with readers: power, pages, simulated readers, analysis."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from interp.cli import argument
 from interp.errors import UserError, quoted
 
 PROG = "python -m training.study"
-# name -> module with a `main`, and what it does
+# name -> module with a `main`, and a description
 STEPS = {
-    "power": ("training.studies.power_command", "how many people and texts a study needs, by simulation"),
+    "power": ("training.studies.power_command", "simulate the number of people and texts that a study needs"),
     "make": ("training.studies.make_command", "choose texts, and write the pages for participants"),
-    "simulate": ("training.studies.simulate_command", "answers of simulated participants, to try a study"),
-    "analyse": ("training.studies.analyse_command", "which model's texts readers prefer, and what could spoil it"),
+    "simulate": ("training.studies.simulate_command", "simulate the answers of participants, to try a study"),
+    "analyse": (
+        "training.studies.analyse_command",
+        "estimate which model's texts readers prefer, and check the answers",
+    ),
 }
-DESCRIPTION = (
-    "Run a study with readers: which of two texts would they rather have as alt text?\n\nsteps:\n"
-    + "\n".join(cli.aligned([[f"  {name}", about] for name, (_, about) in STEPS.items()], left=2))
+DESCRIPTION = "Run a study that asks readers which of two texts they prefer as alt text.\n\nsteps:\n" + "\n".join(
+    cli.aligned([[f"  {name}", about] for name, (_, about) in STEPS.items()], left=2)
 )
-EPILOG = f"Each step has a --help of its own: {PROG} make --help"
+EPILOG = f"Each step has its own --help: {PROG} make --help"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class _StepConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a step; returns its exit status."""
+    """Run a step and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     step = cli.parse(_StepConfig, PROG, DESCRIPTION, EPILOG, words[:1]).step
     if step in STEPS:

@@ -36,29 +36,29 @@ class TrackerOptions:
 
     log_with: str = option(
         FILES,
-        f"where curves go, a list: {FILES} (files in the run folder), trackers of accelerate "
-        f"({', '.join(TRACKERS)}), or {NONE}. Nothing is sent unless a tracker is named; it gets losses, measures and "
-        "settings, and may add what it finds: wandb the command, folders and hardware of this machine, git, packages, "
-        "and what is printed",
+        f"comma-separated trackers of the curves: {FILES} (files in the run folder), trackers of accelerate "
+        f"({', '.join(TRACKERS)}), or {NONE}. By default nothing is sent. A tracker of accelerate gets losses, "
+        "measures and settings, and may add other information: wandb adds the command, folders and hardware of this "
+        "machine, git, packages and printed lines",
         metavar="LIST",
         role=WORK,
     )
 
 
 def check_trackers(log_with: str) -> list[str]:
-    """Return the names in the list, each once; empty for no tracker at all.
+    """Return the names in the list, each once; empty if curves are not written.
 
     Raises:
-        UserError: there is no such tracker, or its package is not installed.
+        UserError: a tracker is unknown, or its package is not installed.
     """
     names = list(dict.fromkeys(name.strip() for name in log_with.split(",")))
-    known = (FILES, *TRACKERS, NONE)
-    if unknown := [name for name in names if name not in known]:
-        raise UserError(f"--log-with: there is no tracker {quoted(unknown[0])}; known: {', '.join(known)}")
+    choices = (FILES, *TRACKERS, NONE)
+    if unknown := [name for name in names if name not in choices]:
+        raise UserError(f"--log-with: the tracker {quoted(unknown[0])} does not exist; known: {', '.join(choices)}")
     if names == [NONE]:
         return []
     if NONE in names:
-        raise UserError(f"--log-with: {NONE} is no tracker at all; leave it out, or the others")
+        raise UserError(f"--log-with: {NONE} cannot be combined with trackers; leave out {NONE} or the trackers")
     for name in names:
         if name != FILES and not _is_installed(name):
             package = "'clip-descriptions[wandb]'" if name == "wandb" else name
@@ -67,9 +67,9 @@ def check_trackers(log_with: str) -> list[str]:
 
 
 def _is_installed(package: str) -> bool:
-    """Return whether a package is installed; a mere folder of that name, which trackers create, does not count."""
-    found = find_spec(package)
-    return found is not None and found.origin is not None
+    """Return whether a package is installed; a folder with its name, which trackers create, is not a package."""
+    spec = find_spec(package)
+    return spec is not None and spec.origin is not None
 
 
 def make_trackers(log_with: str, folder: Path) -> list[str | Curves] | None:
@@ -91,8 +91,8 @@ def make_trackers(log_with: str, folder: Path) -> list[str | Curves] | None:
     there = {FILES, *map(str, get_available_trackers())}
     if absent := [name for name in names if name not in there]:
         raise UserError(
-            f"--log-with {absent[0]}: accelerate {__version__} does not take the {absent[0]} that is installed; "
-            f"bring both up to date with pip install --upgrade accelerate {absent[0]}"
+            f"--log-with {absent[0]}: accelerate {__version__} does not support the installed version of {absent[0]}; "
+            f"update both with pip install --upgrade accelerate {absent[0]}"
         )
     return [Curves(folder) if name == FILES else name for name in names] or None
 
@@ -100,7 +100,7 @@ def make_trackers(log_with: str, folder: Path) -> list[str | Curves] | None:
 def start_trackers(accelerator: Accelerator, folder: Path) -> None:
     """Start a run of each tracker, with the name of the run folder and the run's settings.
 
-    The settings hold fingerprints of model and data instead of names, so that no path of this machine leaves it.
+    The settings hold fingerprints of model and data instead of names, so that paths of this machine are not sent.
 
     Raises:
         UserError: a tracker cannot start; its user may have to log in first.
@@ -115,5 +115,6 @@ def start_trackers(accelerator: Accelerator, folder: Path) -> None:
     except Exception as error:  # each tracker has its own error types
         why = first_line(error).rstrip(".")
         raise UserError(
-            f"--log-with: a tracker cannot start: {why}; mend that, or choose others, and go on with --resume"
+            f"--log-with: a tracker cannot start: {why}; remove the cause or choose other trackers, then continue with "
+            "--resume"
         ) from error

@@ -37,9 +37,9 @@ def prepare(clip: Clip, config: FinetuneConfig) -> None:
 
     targets = [target.strip() for target in config.lora_targets.split(",")]
     for tower in towers:
-        known = linear_layers(clip, tower)
-        if unknown := [target for target in targets if target not in known]:
-            raise UserError(f"CLIP's blocks have no linear layer '{unknown[0]}' for LoRA; known: {', '.join(known)}")
+        layers = linear_layers(clip, tower)
+        if unknown := [target for target in targets if target not in layers]:
+            raise UserError(f"CLIP's blocks have no linear layer '{unknown[0]}' for LoRA; known: {', '.join(layers)}")
     adapters = LoraConfig(
         r=config.lora_rank,
         lora_alpha=config.lora_rank,
@@ -74,7 +74,7 @@ def save_weights(clip: Clip, tuning: str, folder: Path) -> None:
     if tuning == "full":
         state, name = model.state_dict(), FULL_WEIGHTS
     else:
-        # peft would look for the base on the hub, to see whether its vocabulary grew
+        # by default peft looks for the base on the hub, to compare its vocabulary
         adapter = get_peft_model_state_dict(model, save_embedding_layers=False)
         state, name = {f"base_model.model.{key}": value for key, value in adapter.items()}, ADAPTER_WEIGHTS
     flat = {key: value.detach().cpu().contiguous() for key, value in state.items()}

@@ -150,7 +150,7 @@ def image_features(
         )
     if not kept:
         raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
-    changed = in_words(changes, of=len(kept))
+    changed = in_words(changes, total=len(kept))
     # a file that may still be repaired must not be cached as missing
     notes = (f"{plural(len(bad), 'image')} left out: {'; '.join(bad)}",) if bad else _write(path, embeddings, changed)
     kept_pairs = replace(pairs, pairs=tuple(kept)) if bad else pairs
@@ -209,7 +209,7 @@ def embed_cached(
             on_image()
 
     embeddings = embed_images(clip, images())
-    changed = in_words(changes, of=len(keys))
+    changed = in_words(changes, total=len(keys))
     return embeddings.to(clip.device), (*said, *changed, *_write(path, embeddings, changed))
 
 

@@ -67,13 +67,13 @@ def open_rgb(name: str, read: Callable[[str], bytes]) -> Image:
         raise DataError(f"cannot read the image '{shown(name, _LONGEST_NAME)}': {fault}") from error
 
 
-def in_words(changes: Iterable[str], of: int) -> tuple[str, ...]:
-    """Return one sentence for each kind of change, with the number of changed images among `of` images.
+def in_words(changes: Iterable[str], total: int) -> tuple[str, ...]:
+    """Return one sentence for each kind of change, with the number of changed images among `total` images.
 
-    >>> in_words([ON_WHITE, ON_WHITE], of=5)
+    >>> in_words([ON_WHITE, ON_WHITE], total=5)
     ('2 of 5 images: transparent parts put on white',)
     """
-    return tuple(f"{count} of {of} images: {change}" for change, count in sorted(Counter(changes).items()))
+    return tuple(f"{count} of {total} images: {change}" for change, count in sorted(Counter(changes).items()))
 
 
 def changes_of(picture: Image) -> tuple[str, ...]:

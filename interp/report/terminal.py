@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from interp.data.contrast import Contrast
 
 GAP = 2  # number of spaces between columns
-MOST_ROWS = 12  # a longer table shows only the best cell of each layer, unless all are asked for
+_MOST_ROWS = 12  # a longer table shows only the best cell of each layer, unless all are asked for
 _TRAINED = (
     "At each cell a model is trained by {by}. pref [95 % interval] and IIA of the Z that is trained with it: % on test "
     "pairs.\nchange: zero-shot accuracy (transfer) and retrieval minus those of the base, in points. "
@@ -77,7 +77,7 @@ def terminal_table(
     every = [column for column in every if column.head != "seed" or frame["seed"].nunique() > 1]
     nothing = "" if tuned else no_preference(frame, layout, contrast)
     hidden = {display.name for display in layout if nothing and is_relative(display.key)}
-    rows = frame if verbose or len(frame) <= MOST_ROWS else _best_of_layers(frame)
+    rows = frame if verbose or len(frame) <= _MOST_ROWS else _best_of_layers(frame)
     columns, left_out = _fit(rows, [column for column in every if column.title not in hidden], best)
     lines = _lines(rows, columns, best)
     if len(rows) < len(frame):

@@ -94,11 +94,11 @@ def is_intact(data: bytes) -> bool:
     return hashlib.sha256(whole).hexdigest().encode() == found[1]
 
 
-def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Record:
+def parse(data: bytes, kind: Callable[..., Record], file: Path, remedy: str) -> Record:
     """Parse JSON as a record: a dataclass, or any other type that pydantic checks.
 
     Args:
-        file, mend: path of the file and remedy, for the error.
+        file, remedy: path of the file, and the remedy that the error names.
 
     Raises:
         StoreError: the data are not JSON, or a value does not fit the field of the record.
@@ -111,7 +111,7 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
     first = errors[0]
     if first["type"] == "json_invalid":
         fault = first["ctx"]["error"].replace("recursion limit exceeded", "it is nested too deeply,")
-        raise StoreError(f"cannot read '{file}': {fault}; {mend}")
+        raise StoreError(f"cannot read '{file}': {fault}; {remedy}")
     content = from_json(data)
     place = _place(first, content)
     branches = [each for each in errors if _place(each, content) == place]  # a field of several types has several
@@ -119,7 +119,7 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, mend: str) -> Re
     where = "".join(f"[{json.dumps(key)}]" for key in place) or "there"
     text = json.dumps(first["input"], default=str, ensure_ascii=True)
     text = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
-    raise StoreError(f"in {json.dumps(str(file))} {where} is {text}, not {expected}; {mend}")
+    raise StoreError(f"in {json.dumps(str(file))} {where} is {text}, not {expected}; {remedy}")
 
 
 def _place(error: ErrorDetails, content: Any) -> list[str | int]:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 CELLS = "cells"
 PATIENCE = 60.0  # seconds that a part waits for others to finish with the manifest
-REMEDY = "mend the file, or run the command again in another folder"
-_MEND_CELL = "run the command that made it again"
+REMEDY = "repair the file, or run the command again in another folder"
+_REMEDY_OF_CELL = "run the command that made it again"
 
 
 class _Basic(TypedDict):
@@ -102,11 +102,11 @@ class RunFolder:
         """Write JSON with its checksum, whole or not at all; raise `StoreError` if it cannot be written."""
         write_atomic(self.path / name, sealed({"run": self.fingerprint, **content}))
 
-    def read_file(self, name: str, kind: Callable[..., Record], mend: str) -> Record | None:
+    def read_file(self, name: str, kind: Callable[..., Record], remedy: str) -> Record | None:
         """Return the content that `write_file` wrote; None if there is no file.
 
         Args:
-            mend: remedy for a damaged file, for the error.
+            remedy: remedy for a damaged file, for the error.
 
         Raises:
             StoreError: the file was changed after it was written, belongs to another run, or holds something other than
@@ -116,16 +116,16 @@ class RunFolder:
         data = read_bytes(path)
         if data is None:
             return None
-        found = parse(data, kind, path, mend)
+        found = parse(data, kind, path, remedy)
         if not is_intact(data):
-            raise StoreError(f"'{path}' was changed since it was written: its checksum does not fit; {mend}")
-        if parse(data, _Origin, path, mend)["run"] != self.fingerprint:
-            raise StoreError(f"'{path}' was made with other settings than {MANIFEST} has; {mend}")
+            raise StoreError(f"'{path}' was changed since it was written: its checksum does not fit; {remedy}")
+        if parse(data, _Origin, path, remedy)["run"] != self.fingerprint:
+            raise StoreError(f"'{path}' was made with other settings than {MANIFEST} has; {remedy}")
         return found
 
-    def read(self, name: str, kind: Callable[..., Record], mend: str = _MEND_CELL) -> Record | None:
+    def read(self, name: str, kind: Callable[..., Record], remedy: str = _REMEDY_OF_CELL) -> Record | None:
         """Return a finished cell, or None if there is none; raise `StoreError` as `read_file` does."""
-        return self.read_file(f"{CELLS}/{name}.json", kind, mend)
+        return self.read_file(f"{CELLS}/{name}.json", kind, remedy)
 
     def names(self) -> list[str]:
         """Return the sorted names of all files among the cells, without suffix."""
@@ -142,16 +142,16 @@ class CachedRunFolder(RunFolder):
 
     _known: dict[Any, tuple[tuple[int, ...], Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def read_file(self, name: str, kind: Callable[..., Record], mend: str) -> Record | None:
+    def read_file(self, name: str, kind: Callable[..., Record], remedy: str) -> Record | None:
         """Return the record of an earlier call if the file is unchanged, else the result of `RunFolder.read_file`."""
         try:
             status = os.stat(self.path / name)
         except OSError:
-            return super().read_file(name, kind, mend)
+            return super().read_file(name, kind, remedy)
         stamp = status.st_ino, status.st_size, status.st_mtime_ns
         known = self._known.get((name, kind))
         if known is None or known[0] != stamp:
-            self._known[name, kind] = known = stamp, super().read_file(name, kind, mend)
+            self._known[name, kind] = known = stamp, super().read_file(name, kind, remedy)
         record: Record | None = known[1]
         return record
 

@@ -25,7 +25,7 @@ _AT_ONCE = 1024  # largest number of texts whose clean run is in memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DirectionExamples:
+class _DirectionExamples:
     """Leading directions of Z.
 
     Attributes:
@@ -87,7 +87,7 @@ def describe(
     *,
     most: int = 3,
     on_batch: Callable[[int], object] = lambda _n: None,
-) -> DirectionExamples:
+) -> _DirectionExamples:
     """Describe Z by its leading directions, with the texts and the words at both ends of each.
 
     Any basis of Z is as valid as another, so a meaningful basis is chosen. The difference of the kinds' means within Z
@@ -124,7 +124,7 @@ def describe(
     turned = np.stack([axis for _, axis in found], axis=1) if found else np.zeros((rotation.size, 0))
     basis = (rotation.basis.cpu().double() @ torch.from_numpy(turned)).to(rotation.basis)
     each = tuple(leading(inside, title, axis, texts) for title, axis in found)
-    return DirectionExamples(replace(rotation, basis=basis, facts={}), each, pairs, rotation.size)
+    return _DirectionExamples(replace(rotation, basis=basis, facts={}), each, pairs, rotation.size)
 
 
 def _inside(

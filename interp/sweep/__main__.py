@@ -156,7 +156,7 @@ def sweep(config: SweepConfig) -> int:
     features = features.tokenized(clip) if left else features
     attributed, draws = attributed_pairs(clip, features.split("test"), norms, config.attributed)
     notes = [*clip.notes, *pairs.notes, *features.notes, *draws, *without_intervals(features.pairs, "test")]
-    notes += without_intervals(features.pairs, "train", of="R² and shift over gap")
+    notes += without_intervals(features.pairs, "train", numbers="R² and shift over gap")
     print("".join(f"note: {note}\n" for note in notes), end="")
 
     trainings: dict[str, TrainedCells] = {}

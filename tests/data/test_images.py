@@ -112,8 +112,8 @@ def test_the_longest_strip_that_is_read():
 
 
 def test_changes_are_counted():
-    assert in_words([ON_WHITE, SCALED, ON_WHITE], of=7) == (
+    assert in_words([ON_WHITE, SCALED, ON_WHITE], total=7) == (
         f"1 of 7 images: {SCALED}",
         f"2 of 7 images: {ON_WHITE}",
     )
-    assert in_words([], of=7) == ()
+    assert in_words([], total=7) == ()

@@ -1,4 +1,4 @@
-"""A model and finished fine-tunings that tests share."""
+"""Model and finished fine-tunings that tests share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def model(small) -> str:
 
 @pytest.fixture(scope="session")
 def done(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished IIT-DAS run of 12 steps."""
+    """Finish an IIT-DAS run of 12 steps."""
     out = tmp_path_factory.mktemp("finetune") / "run"
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
@@ -26,7 +26,7 @@ def done(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def calibrated(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of calibrated IIT-DAS."""
+    """Finish a run of calibrated IIT-DAS."""
     out = tmp_path_factory.mktemp("calibrated") / "run"
     assert run("--model", model, "--out", str(out), *CALIBRATED) == 0
     return out

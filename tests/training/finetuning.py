@@ -1,4 +1,4 @@
-"""How tests run the command of a fine-tuning."""
+"""Helpers that run the command of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CALIBRATED = ["--objective", "iit-das-calibrated", "--max-steps", "12", "--look-
 
 
 def interrupted(good: Callable[..., float], after: int) -> Callable[..., float]:
-    """A step that Ctrl-C stops once so many were taken."""
+    """Return a step function that raises `KeyboardInterrupt` after the given number of steps."""
 
     def step(*given: Any) -> float:
         if given[-1] == after:

@@ -1,4 +1,4 @@
-"""What a card states of a training: every setting with its value, for each objective and tuning."""
+"""Card of a training: it states every setting with its value, for each objective and tuning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.evaluation.stored import Evaluation
 from training.export import main as export
 from training.finetune import main as finetune
 
-# Values that are no defaults, and that no two settings share.
+# Values that differ from the defaults and from each other.
 GIVEN: dict[str, Any] = {
     "tower": "both",
     "lr": 0.00123,
@@ -67,7 +67,7 @@ RUN = EvaluatedModel(
 
 
 def stated(who: EvaluatedModel) -> dict[str, str]:
-    """Return the list in a model's card that says how the model came to be."""
+    """Return the list of facts about the training in a model's card."""
     text = model_card(who, None, PAPER, form="transformers", licence=None, result={})
     made = text.partition("## How to load it")[0]
     return dict(re.findall(r"^- (.+?): `(.*)`$", made, re.MULTILINE))
@@ -78,15 +78,15 @@ def stated(who: EvaluatedModel) -> dict[str, str]:
 def test_a_card_states_each_setting_with_its_value(objective: str, tuning: str):
     config = FinetuneConfig(objective=objective, tuning=tuning, **GIVEN)  # type: ignore[arg-type]
     who = EvaluatedModel("run", {"model": "toy", "data": "toy"}, asdict(config), {"base": "toy", "tokenizer": None})
-    found = stated(who)
-    objective_stated = found.pop("objective")
+    facts = stated(who)
+    objective_stated = facts.pop("objective")
     assert objective_stated.lower() == OBJECTIVES[objective].lower()
     wanted = EVERY | {"base": "toy", "data": "toy", "tuning": "LoRA, merged" if tuning == "lora" else "all weights"}
     wanted |= {} if objective == "behavioral" else ROTATION
     wanted |= ADAPTERS if tuning == "lora" else {}
     wanted |= {"weight of IIT-DAS": "0.375"} if objective == "joint" else {}
     wanted |= {"weight of the calibration": "0.625"} if objective == "iit-das-calibrated" else {}
-    assert found == wanted
+    assert facts == wanted
 
 
 def test_what_a_card_states_is_an_option_of_a_training():
@@ -95,7 +95,7 @@ def test_what_a_card_states_is_an_option_of_a_training():
     keys = [key for table in tables for key in table.values()]
     assert set(keys) <= options
     assert len(keys) == len(set(keys))
-    assert set(keys) == set(GIVEN)  # each of them has a value in the test above
+    assert set(keys) == set(GIVEN)  # each key has a value in the test above
 
 
 @pytest.mark.slow
@@ -105,13 +105,13 @@ def test_the_card_of_a_run_states_what_its_manifest_holds(tmp_path: Path, tuning
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     assert finetune([*words, "--limit", "60", "--device", "cpu", "--out", str(tmp_path / "run")]) == 0
     settings = RunFolder(tmp_path / "run").settings
-    found = stated(evaluated_model(str(tmp_path / "run")))
+    facts = stated(evaluated_model(str(tmp_path / "run")))
     tables = [cards.SETTINGS, cards.OF_A_ROTATION, *([cards.OF_ADAPTERS] if tuning == "lora" else [])]
     for label, key in (item for table in tables for item in table.items()):
-        assert found[label] == str(settings[key])
-    assert (found["learning rate"], found["learning rate of the rotation"]) == ("0.00123", "0.0456")
-    assert (found["layer (from 1)"], found["directions"], found["seed"]) == ("9", "4", "3")
-    assert ("rank" in found) == (tuning == "lora")
+        assert facts[label] == str(settings[key])
+    assert (facts["learning rate"], facts["learning rate of the rotation"]) == ("0.00123", "0.0456")
+    assert (facts["layer (from 1)"], facts["directions"], facts["seed"]) == ("9", "4", "3")
+    assert ("rank" in facts) == (tuning == "lora")
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,11 @@ def test_the_title_claims_what_the_interval_allows(low: float, value: float, hig
 
 
 def test_the_header_names_base_data_language_and_licence():
-    known = {"form": "transformers", "result": {}, "licence": "mit", "language": "en"}
+    given = {"form": "transformers", "result": {}, "licence": "mit", "language": "en"}
     named = replace(RUN, arguments={"data": "hf:me/pairs@main"}, named={"base": "me/clip@v1", "tokenizer": None})
-    found = header(model_card(named, None, PAPER, **known))
+    entries = header(model_card(named, None, PAPER, **given))
     wanted = {"base_model": "me/clip", "datasets": ["me/pairs"], "language": "en", "license": "mit"}
-    assert {key: found.get(key) for key in wanted} == wanted
+    assert {key: entries.get(key) for key in wanted} == wanted
     bare = header(model_card(RUN, None, PAPER, form="transformers", licence=None, result={}))
     assert not wanted.keys() & bare.keys()
 

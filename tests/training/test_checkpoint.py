@@ -48,8 +48,8 @@ def test_what_is_saved_is_brought_back(kept: Path):
     wanted = {name: value.clone() for name, value in module.state_dict().items()}
     with torch.no_grad():
         module.weight.zero_()
-    found = load_checkpoint(kept, module, optimizer)
-    assert (found.step, found.best, found.history[0]["val_loss"]) == (3, 0.5, 0.5)
+    progress = load_checkpoint(kept, module, optimizer)
+    assert (progress.step, progress.best, progress.history[0]["val_loss"]) == (3, 0.5, 0.5)
     assert all(torch.equal(value, wanted[name]) for name, value in module.state_dict().items())
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuned models that leave: loaded by others' own means, and the same model."""
+"""Exported fine-tuned models: other libraries load them, and they equal the original model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few steps of IIT-DAS on the toy."""
+    """Train a few steps of IIT-DAS on the toy."""
     folder = tmp_path_factory.mktemp("runs") / "tuned"
     options = ["--objective", "iit-das", "--layer", "9", "--size", "4", "--max-steps", "3", "--limit", "120"]
     assert finetune([*options, "--out", str(folder)]) == 0
@@ -49,16 +49,16 @@ def tuned(run: Path) -> Clip:
 def test_transformers_loads_it_alone(run: Path, tuned: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "models" / "mine"
     assert export([str(run), "--out", str(out)]) == 0
-    assert re.search(r"as files of transformers; read again, its embeddings differ by \d", capsys.readouterr().out)
+    assert re.search(r"as files of transformers; embeddings by the written model differ by \d", capsys.readouterr().out)
     processor, model = AutoProcessor.from_pretrained(out), CLIPModel.from_pretrained(out).eval()
     texts = random_texts(4, 0)
     images = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (50, 70, 3), dtype=np.uint8)) for i in range(3)]
     inputs = processor(text=texts, images=images, padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():
-        found = model(**inputs)
-    torch.testing.assert_close(found.text_embeds, embed_texts(tuned, texts), rtol=0, atol=1e-6)
-    torch.testing.assert_close(found.image_embeds, embed_images(tuned, images), rtol=0, atol=1e-6)
-    assert not torch.allclose(found.text_embeds, embed_texts(load_clip("toy"), texts), atol=1e-4)  # it was tuned
+        outputs = model(**inputs)
+    torch.testing.assert_close(outputs.text_embeds, embed_texts(tuned, texts), rtol=0, atol=1e-6)
+    torch.testing.assert_close(outputs.image_embeds, embed_images(tuned, images), rtol=0, atol=1e-6)
+    assert not torch.allclose(outputs.text_embeds, embed_texts(load_clip("toy"), texts), atol=1e-4)  # it was tuned
     again = load_clip(str(out))
     assert again.fingerprint == tuned.fingerprint
     rotation = Rotation.load(out / "rotation.safetensors")
@@ -77,16 +77,16 @@ def test_a_process_that_does_not_know_this_package(run: Path, tuned: Clip, tmp_p
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    found = torch.tensor(json.loads(done.stdout.splitlines()[-1]))
-    torch.testing.assert_close(found, embed_texts(tuned, ["a red circle"])[0], rtol=0, atol=1e-6)
+    embedding = torch.tensor(json.loads(done.stdout.splitlines()[-1]))
+    torch.testing.assert_close(embedding, embed_texts(tuned, ["a red circle"])[0], rtol=0, atol=1e-6)
 
 
 def test_open_clips_files(run: Path, tuned: Clip, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """The weights by open_clip's names are the model's, and the configuration has what they do not say."""
+    """The weights under open_clip's names are the model's, and the configuration has the other facts."""
     out = tmp_path / "out"
     assert export([str(run), "--format", "open_clip", "--out", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert re.search(r"as files of open_clip; embeddings with the weights, read again, differ by \d", told)
+    printed = capsys.readouterr().out
+    assert re.search(r"as files of open_clip; embeddings by the written weights differ by \d", printed)
     config = json.loads((out / "open_clip_config.json").read_text())
     state = load_file(out / "open_clip_model.safetensors")
     text, vision = (tuned.model.config.text_config, tuned.model.config.vision_config)
@@ -112,7 +112,7 @@ def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.C
     }
     assert "- objective: `IIT-DAS`" in card
     assert "- layer (from 1): `9`" in card
-    assert "It was not evaluated on held-out data" in card
+    assert "The model was not evaluated on held-out data" in card
     assert evaluate(["--model", str(run), "--tasks", "preference", "--controls", "none"]) == 0
     export([str(run), "--out", str(tmp_path / "second")])
     card = (tmp_path / "second" / "README.md").read_text()
@@ -120,7 +120,7 @@ def test_the_card_says_what_is_known(run: Path, tmp_path: Path, capsys: pytest.C
     rows = [line for line in card.splitlines() if line.startswith("| preference ")]
     assert len(rows) >= 5
     assert any(re.search(r"\| \[\S+ \S+\] \| \d+ \|$", row) for row in rows)
-    assert "## What these numbers do not show" in card
+    assert "## Limits of these numbers" in card
     assert str(tmp_path) not in card
     assert str(run.parent) not in card
     capsys.readouterr()
@@ -139,7 +139,7 @@ def test_the_card_of_a_run_that_was_evaluated_with_other_kinds(run: Path, tmp_pa
     assert export([str(copy), "--out", str(tmp_path / "out")]) == 0
     card = (tmp_path / "out" / "README.md").read_text()
     assert "# A CLIP fine-tuned to score a description above a caption of the same image" in card
-    assert "It was evaluated with other kinds of text: Alt, to be preferred to title." in card
+    assert "The evaluation has other kinds of text: it measures preference for Alt over title." in card
     assert "| preference | test | mean Alt score |" in card
 
 
@@ -173,7 +173,7 @@ def test_what_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("form", ["transformers", "open_clip"])
 def test_no_folder_of_this_machine_is_in_what_is_written(base: Path, tmp_path: Path, form: str):
-    """Neither the model's own, nor one that its files name, in whatever setting."""
+    """The files name neither the model's folder nor any folder in the settings of the model."""
     there = "/nowhere/private"
     anywhere: dict[str, object] = {
         "_name_or_path": there,
@@ -200,8 +200,8 @@ def test_no_folder_of_this_machine_is_in_what_is_written(base: Path, tmp_path: P
         },
     }
     clip = load_clip(str(base))
-    for name, own in more.items():
-        content = json.loads((base / name).read_text()) | anywhere | own
+    for name, changes in more.items():
+        content = json.loads((base / name).read_text()) | anywhere | changes
         for tower in ("text_config", "vision_config"):
             if name == "config.json":
                 content[tower] |= anywhere | {"architectures": [there]}
@@ -223,12 +223,12 @@ def test_no_folder_of_this_machine_is_in_what_is_written(base: Path, tmp_path: P
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """The folder of a small CLIP with random weights, to be changed."""
+    """Write a small CLIP with random weights, which a test may change, and return its folder."""
     return random_clip(tmp_path / "base", text_layers=1, vision_layers=1)
 
 
 def refuse_for_open_clip(base: Path, capsys: pytest.CaptureFixture[str], *values: object) -> None:
-    """Write a model, which transformers' files can hold, for open_clip, and expect an error that quotes the values."""
+    """Write a model for transformers, which succeeds, and for open_clip; expect an error that quotes the values."""
     models = base.parent / "models"
     assert export([str(base), "--out", str(models / "other")]) == 0
     capsys.readouterr()
@@ -273,7 +273,7 @@ def test_one_mean_for_all_channels(base: Path, tmp_path: Path):
 
 
 def test_a_smaller_tokenizer_than_open_clips_own_is_taken_along(base: Path, tmp_path: Path):
-    """As many rows as OpenAI's tokenizer has tokens do not make it the model's."""
+    """A table of the size of OpenAI's vocabulary does not imply OpenAI's tokenizer."""
     config = CLIPConfig.from_pretrained(base)
     config.text_config.vocab_size = 49_408
     torch.manual_seed(0)

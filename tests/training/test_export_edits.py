@@ -1,4 +1,4 @@
-"""Edited models that leave: plain weights and an edit, code that applies it, edits in weights where that is exact."""
+"""Exported edited models: plain weights with an edit, code that applies the edit, and exact merges into weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def of_kind(kind: str, clip: Clip, site: Site) -> Edit:
 
 
 def shift(clip: Clip, tower: str = "text", layer: int | None = None) -> Edit:
-    """Return a LoReFT edit that adds a constant: its rows are those that it reads."""
+    """Return a LoReFT edit that adds a constant: its weight equals its rows."""
     site = Site(tower, layer or clip.depth(tower))  # type: ignore[arg-type]
     rows = random_basis(clip.width(site.tower), 3, torch.Generator().manual_seed(0)).T.contiguous()
     return Edit("loreft", site, {"rows": rows, "weight": rows, "bias": torch.tensor([1.0, -2.0, 0.5])})
@@ -63,7 +63,7 @@ def pictures() -> list[Image.Image]:
 def test_a_process_without_this_package_applies_the_edit(toy: Clip, tmp_path: Path, capsys):
     run = run_of(loreft(toy, 9), toy, tmp_path / "run")
     assert export([run, "--out", str(tmp_path / "out")]) == 0
-    assert "read again, its embeddings differ by" in capsys.readouterr().out
+    assert "embeddings by the written model differ by" in capsys.readouterr().out
     out = Path(shutil.move(tmp_path / "out", tmp_path / "moved"))
     shutil.rmtree(run)
     wanted = embed_texts(loreft(toy, 9).apply(toy), TEXTS)
@@ -71,7 +71,7 @@ def test_a_process_without_this_package_applies_the_edit(toy: Clip, tmp_path: Pa
     torch.testing.assert_close(embed_texts(again, TEXTS), wanted, **CLOSE)
     torch.testing.assert_close(run_alone(of_texts(code_for(out), TEXTS), tmp_path), embed_texts(again, TEXTS), **CLOSE)
     plain, tokens = CLIPModel.from_pretrained(out).eval(), AutoTokenizer.from_pretrained(out)
-    with torch.no_grad():  # what was written without the edit is the base
+    with torch.no_grad():  # without the edit, the written weights are the base
         unedited = plain.get_text_features(**tokens(TEXTS, padding=True, return_tensors="pt")).pooler_output
     unedited = torch.nn.functional.normalize(unedited, dim=-1)
     torch.testing.assert_close(unedited, embed_texts(toy, TEXTS), **CLOSE)
@@ -83,10 +83,10 @@ def test_the_code_of_every_kind(kind: str, small: Clip, tmp_path: Path):
     edit = of_kind(kind, small, Site("text", 3))
     run, out = run_of(edit, small, tmp_path / "run"), tmp_path / "out"
     assert export([run, "--out", str(out), "--trust-run"]) == 0
-    found = run_here(of_texts(code_for(out), TEXTS))
-    torch.testing.assert_close(found, embed_texts(load_clip(str(out)), TEXTS), **CLOSE)
-    torch.testing.assert_close(found, embed_texts(edit.apply(small), TEXTS), **CLOSE)
-    assert (found - embed_texts(small, TEXTS)).abs().max() > 1e-3
+    embedded = run_here(of_texts(code_for(out), TEXTS))
+    torch.testing.assert_close(embedded, embed_texts(load_clip(str(out)), TEXTS), **CLOSE)
+    torch.testing.assert_close(embedded, embed_texts(edit.apply(small), TEXTS), **CLOSE)
+    assert (embedded - embed_texts(small, TEXTS)).abs().max() > 1e-3
 
 
 def test_an_edit_of_images(small: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -95,10 +95,10 @@ def test_an_edit_of_images(small: Clip, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     image = pictures()[0]
     image.save("image.png")
-    found = run_here(code_for(out))
-    torch.testing.assert_close(found, embed_images(edit.apply(small), [image]), **CLOSE)
-    torch.testing.assert_close(found, embed_images(load_clip(str(out)), [image]), **CLOSE)
-    assert (found - embed_images(small, [image])).abs().max() > 1e-3
+    embedded = run_here(code_for(out))
+    torch.testing.assert_close(embedded, embed_images(edit.apply(small), [image]), **CLOSE)
+    torch.testing.assert_close(embedded, embed_images(load_clip(str(out)), [image]), **CLOSE)
+    assert (embedded - embed_images(small, [image])).abs().max() > 1e-3
 
 
 @pytest.mark.slow
@@ -140,10 +140,10 @@ def test_a_constant_shift_of_the_last_layer_is_merged(tower: str, small: Clip, t
     assert not list(out.glob("edit.*"))
     again, edited = load_clip(str(out)), edit.apply(small)
     assert not again.notes
-    found, images = embed_texts(again, TEXTS), embed_images(again, pictures())
-    torch.testing.assert_close(found, embed_texts(edited, TEXTS), **CLOSE)
+    texts, images = embed_texts(again, TEXTS), embed_images(again, pictures())
+    torch.testing.assert_close(texts, embed_texts(edited, TEXTS), **CLOSE)
     torch.testing.assert_close(images, embed_images(edited, pictures()), **CLOSE)
-    moved = (found - embed_texts(small, TEXTS)).abs().max(), (images - embed_images(small, pictures())).abs().max()
+    moved = (texts - embed_texts(small, TEXTS)).abs().max(), (images - embed_images(small, pictures())).abs().max()
     assert moved[tower == "vision"] > 1e-2
     card = (out / "README.md").read_text()
     assert header(card)["library_name"] == "transformers"

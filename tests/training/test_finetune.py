@@ -1,4 +1,4 @@
-"""What a fine-tuning does and leaves."""
+"""Training and files of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_training_lowers_the_loss_and_raises_the_preference(tmp_path: Path, obje
 
 
 def test_what_is_kept_is_what_was_measured(done: Path):
-    """The weights on disk give the history's numbers again: nothing is lost in merging, nothing is of another step."""
+    """The weights on disk give the numbers of the history: they are of the right step, and merging loses nothing."""
     from interp.data.contrast import DIRECTIONS
     from interp.subspaces.clean_run import clean_texts
     from interp.subspaces.outcomes import evaluate
@@ -88,7 +88,7 @@ def test_what_is_kept_is_what_was_measured(done: Path):
 
 
 def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated: Path):
-    """Of the weights that were kept, with two sources for each text, by `interp.interchange` and plain sums."""
+    """Recompute the loss of the kept weights by `interp.interchange` and plain sums, with two sources for each text."""
     from interp.subspaces.clean_run import clean_texts
     from interp.subspaces.interchange import interchange
     from interp.subspaces.pairs import draw_sources
@@ -98,7 +98,7 @@ def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated
     images, n = image_features(clip, val).embeddings.double(), len(val)
     site = Site("text", 4)
     high, low = (
-        clean_texts(clip, [getattr(one, kind) for one in val.pairs], [site]) for kind in ("positive", "negative")
+        clean_texts(clip, [getattr(pair, kind) for pair in val.pairs], [site]) for kind in ("positive", "negative")
     )
     draw = torch.Generator().manual_seed(0)
     groups = [pair.group for pair in val.pairs]
@@ -112,14 +112,18 @@ def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated
     up = torch.cat([logits(low, high.take(rows)) - plain[0] for rows in sources])
     down = torch.cat([plain[1] - logits(high, low.take(rows)) for rows in sources])
     stay = torch.cat(
-        [logits(base, base.take(rows)) - own for rows in sources for base, own in zip((low, high), plain, strict=True)]
+        [
+            logits(base, base.take(rows)) - clean
+            for rows in sources
+            for base, clean in zip((low, high), plain, strict=True)
+        ]
     )
     h = torch.cat([high.stream(site), low.stream(site)]).double()
     middle, basis = (h[:n].mean(0) + h[n:].mean(0)) / 2, rotation.basis.double()
-    empty = [
-        (one.push(site, (own + (middle - own) @ basis @ basis.T).float()).double() * images).sum(-1) * clip.logit_scale
-        for one, own in ((low, h[n:]), (high, h[:n]))
+    neutral = [
+        (base, (stream + (middle - stream) @ basis @ basis.T).float()) for base, stream in ((low, h[n:]), (high, h[:n]))
     ]
+    empty = [(base.push(site, stream).double() * images).sum(-1) * clip.logit_scale for base, stream in neutral]
     square = ((up.mean() + down.mean()) / 2) ** 2
     wanted = {
         "spread": ((up.var(correction=0) + down.var(correction=0)) / 2 + (stay**2).mean()) / (square + 0.25),
@@ -138,7 +142,7 @@ def test_the_loss_on_val_of_a_calibrated_run_is_that_of_its_equations(calibrated
 
 
 def test_an_adapter_is_put_on_a_base_that_is_loaded(done: Path, model: str):
-    """As `load_clip` does for the folder; the base stays as it is."""
+    """The result equals that of `load_clip` for the folder, and the base is unchanged."""
     base = load_clip(model)
     before = {name: value.clone() for name, value in base.model.state_dict().items()}
     tuned, loaded = with_adapter(base, done), load_clip(str(done), trust=True)
@@ -149,7 +153,7 @@ def test_an_adapter_is_put_on_a_base_that_is_loaded(done: Path, model: str):
 
 
 def test_training_stops_when_the_loss_on_val_has_stopped_to_fall(model: str, tmp_path: Path):
-    """By default after three looks, one after each epoch; what is kept is what was best before."""
+    """By default, training stops after three looks, one per epoch, without a lower loss; the best weights are kept."""
     arguments = ["--model", model, "--lr", "0.3", "--epochs", "200"]
     assert run(*arguments, "--out", str(tmp_path / "run")) == 0
     losses = pd.read_csv(tmp_path / "run" / "history.csv")["val_loss"]
@@ -206,7 +210,7 @@ def test_training_starts_from_a_given_rotation(model: str, tmp_path: Path, capsy
 
 
 def test_nothing_in_a_run_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """No name of a machine or a user, and no path that was not typed, in the name of any file or in its content."""
+    """Names and contents of files have no name of a machine or user, and no path that was not an argument."""
     shutil.copytree(load_clip("toy").model.name_or_path, tmp_path / "base")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket, "gethostname", lambda: "secret-machine")
@@ -222,7 +226,7 @@ def test_nothing_in_a_run_says_whose_it_is(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_patience_all_steps_are_taken(model: str, tmp_path: Path):
-    """The rate is so low that no look is better than the first ones."""
+    """The learning rate is so low that no later look has a lower loss."""
     arguments = ["--model", model, "--max-steps", "12", "--look-every", "1", "--lr", "1e-12", "--rotation-lr", "1e-12"]
     assert run(*arguments, "--patience", "2", "--out", str(tmp_path / "patient")) == 0
     assert json.loads((tmp_path / "patient" / "manifest.json").read_text())["result"]["steps"] < 12
@@ -236,7 +240,7 @@ def test_without_patience_all_steps_are_taken(model: str, tmp_path: Path):
 
 
 def test_the_preset_of_the_paper_is_the_authors():
-    """The settings are those that Zur et al. (2024) report."""
+    """The preset has the settings that Zur et al. (2024) report."""
     wanted = {"layer": 11, "size": 256, "batch_size": 12, "epochs": 10, "samples": 100_000, "patience": None}
     for objective, tuning, rank, lr in (
         ("behavioral", "full", 128, 5e-6),
@@ -246,12 +250,12 @@ def test_the_preset_of_the_paper_is_the_authors():
         ("joint", "lora", 64, 1e-5),
         ("iit-das-calibrated", "lora", 64, 1e-5),
     ):
-        found = preset(FinetuneConfig(preset="paper", objective=objective, tuning=tuning))
-        assert found.items() >= wanted.items()
-        assert (found["lora_rank"], found["lr"]) == (rank, lr)
+        defaults = preset(FinetuneConfig(preset="paper", objective=objective, tuning=tuning))
+        assert defaults.items() >= wanted.items()
+        assert (defaults["lora_rank"], defaults["lr"]) == (rank, lr)
     assert FinetuneConfig().val_samples == 5_000
-    assert found["model"] == "openai/clip-vit-base-patch32"
-    assert found["sources"] == "paired"
+    assert defaults["model"] == "openai/clip-vit-base-patch32"
+    assert defaults["sources"] == "paired"
     assert cli.parse(FinetuneConfig, "", "", "", ["--preset", "paper", "--patience", "3"], preset).patience == 3
     for asked, wanted in ((EvaluateConfig(preset="paper"), {"attributed": 100, "n_steps": 50}), (EvaluateConfig(), {})):
         assert evaluation_preset(asked) == wanted

@@ -1,4 +1,4 @@
-"""What a fine-tuning draws, and how often."""
+"""Draws of a fine-tuning, and their counts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_order_is_a_function_of_seed_and_epoch():
 def test_a_sample_is_drawn_once_for_all_epochs(n: int, samples: int, size: int, seed: int, replace: bool):
     order = Order(n, size, samples, seed, replace=replace)
     sample = order.sample.tolist()
-    assert len(sample) == (samples if replace else min(samples, n))  # without replacement no more than there are
+    assert len(sample) == (samples if replace else min(samples, n))  # without replacement at most n
     assert set(sample) <= set(range(n))
     if not replace:
         assert len(set(sample)) == len(sample)
@@ -48,7 +48,7 @@ def test_a_sample_is_drawn_once_for_all_epochs(n: int, samples: int, size: int, 
         batches = order.epoch(number)
         assert len(batches) == order.per_epoch == max(1, len(sample) // step)
         taken, left = Counter(torch.cat(batches).tolist()), Counter(sample)
-        assert taken <= left  # nothing that is not in the sample, and nothing more often
+        assert taken <= left  # only pairs of the sample, and none more often
         assert sum(taken.values()) == min(len(sample), order.per_epoch * step)
 
 
@@ -65,7 +65,7 @@ def test_what_is_drawn_depends_on_the_objective_and_the_seed():
 
 
 def test_a_step_takes_as_many_interventions_as_the_batch_has_rows(small: Clip, monkeypatch: pytest.MonkeyPatch):
-    """A batch of 12 has 12 interventions, or the 12 texts of 6 pairs; both directions, half each."""
+    """A batch of 12 has 12 interventions, half in each direction, or the 12 texts of 6 pairs."""
     config = FinetuneConfig(**preset(FinetuneConfig(preset="paper")))
     pairs = load_pairs("toy", limit=60)
     train = examples(small, image_features(small, pairs), "train", frozen=True)

@@ -1,4 +1,4 @@
-"""`training.finetune --tuning edit`: a run folder like any other, in seconds, and what it refuses."""
+"""`training.finetune --tuning edit`: run folders of edits, and refusals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_run_that_edits_is_loaded_and_evaluated_like_any_other(
     history = pd.read_csv(out / "history.csv")
     kept = history[history["step"] == result["kept_step"]].iloc[0]
     assert kept["val_loss"] < history["val_loss"].iloc[0]
-    # the preference of the manifest is that of the model on val
+    # the preference in the manifest equals the preference of the model on val
     val = image_features(edited, load_pairs("toy", limit=200)).split("val")
     scores = (embed_texts(edited, val.texts) * val.embeddings.repeat(2, 1)).sum(-1).reshape(2, -1).numpy()
     assert result["preference"] == pytest.approx(preference(*scores).mean(), abs=1e-6)
@@ -61,7 +61,7 @@ def test_the_same_command_gives_the_same_files(tmp_path: Path):
     for file in FILES:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     assert Edit.load(tmp_path / "one").facts["weight"] == 0.3
-    # a run that was stopped before its result is trained again
+    # a run without a result is trained again
     manifest = tmp_path / "two" / "manifest.json"
     unfinished = {key: value for key, value in json.loads(manifest.read_text()).items() if key != "result"}
     manifest.write_text(json.dumps(unfinished))

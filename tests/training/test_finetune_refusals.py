@@ -1,4 +1,4 @@
-"""What a fine-tuning refuses, in one line."""
+"""One-line refusals of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_good(
     status = run("--model", model, "--out", str(tmp_path / "run"), "--max-steps", "12", "--look-every", "4")
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     best = history["step"][history["val_loss"].idxmin()]
-    refused(status, capsys, 6, best, snapshot=False)  # which step is best may depend on the processor
+    refused(status, capsys, 6, best, snapshot=False)  # the best step may depend on the processor
     load_clip(str(tmp_path / "run"), trust=True)
     assert np.isfinite(Rotation.load(tmp_path / "run" / "rotation.safetensors").basis.numpy()).all()
 

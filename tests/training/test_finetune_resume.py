@@ -1,4 +1,4 @@
-"""Fine-tunings that are cut off, run again or found finished."""
+"""Fine-tunings that were stopped, and are resumed, repeated or already finished."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
-    """The final weights are the same bit for bit, in float32 on a CPU."""
+    """The final weights are equal bit for bit, in float32 on a CPU."""
     long = ["--model", model, "--max-steps", "150", "--epochs", "200", "--look-every", "50"]
     long += ["--checkpoint-every", "7", "--patience", "99"]
     assert run(*long, "--out", str(tmp_path / "whole")) == 0
@@ -43,7 +43,7 @@ def test_killed_and_resumed_is_as_if_never_killed(model: str, tmp_path: Path):
 def test_calibrated_runs_go_on_as_if_never_stopped(
     calibrated: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Stopped between a checkpoint and a look, so that sources of both kinds are drawn again."""
+    """The run stops between a checkpoint and a look, so that sources of both kinds are drawn again."""
     arguments, good = ["--model", model, "--out", str(tmp_path / "run"), *CALIBRATED], loop._step
 
     def stopped(task, learner, optimizer, accelerator, rows, step):

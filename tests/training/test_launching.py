@@ -1,4 +1,4 @@
-"""Variables of launchers that another program has left in the environment."""
+"""Variables of launchers in the environment."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_fine_tuning_that_waits_for_others_says_so_and_ends_when_it_is_told(sm
     line = process.stdout.readline()
     assert "process 0 of 2" in line
     assert "127.0.0.1:29588" in line
-    time.sleep(2)  # for it to wait within the library
+    time.sleep(2)  # until it waits within the library
     process.terminate()
     assert process.wait(10) == -signal.SIGTERM
     process.stdout.close()

@@ -28,12 +28,12 @@ RETAIN = 0.7
 
 @pytest.fixture
 def precise(tmp_path: Path) -> Clip:
-    """In float64, so that gradients can be compared closely."""
+    """Load a model in float64, so that gradients can be compared closely."""
     return load_clip(str(random_clip(tmp_path / "clip")), dtype=torch.float64)
 
 
 def embed(clip: Clip, text: str, site: Site, donor: str | None = None, basis: Tensor | None = None) -> Tensor:
-    """One text through transformers, if asked with Z from another, with its graph."""
+    """Embed a text by transformers, with its graph; with a donor, Z comes from that text."""
     tokens = tokenize(clip, [text])
 
     def change(h: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def gram_schmidt(free: Tensor) -> Tensor:
 
 
 def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, free: Tensor, objective: str) -> Tensor:
-    """Compute the objectives of Zur et al. (2024): two logits and a target at a time, the basis by Gram-Schmidt."""
+    """Compute the objectives of Zur et al. (2024) from single pairs of logits, with the basis by Gram-Schmidt."""
     site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
     basis = gram_schmidt(free)
     behavioral, iit = [], []
@@ -84,12 +84,12 @@ def by_the_book(clip: Clip, texts: list[str], images: Tensor, source: Tensor, fr
 
 
 def retention_by_the_book(clip: Clip, texts: list[str], images: Tensor) -> Tensor:
-    """Compute the contrastive loss of both kinds of text, a choice among candidates at a time."""
+    """Compute the contrastive loss of both kinds of text from single choices among candidates."""
     site, scale = Site("text", LAYER), clip.model.logit_scale.exp()
     choices = []
     for start in (0, PAIRS):
-        said = [embed(clip, text, site) for text in texts[start : start + PAIRS]]
-        logits = [[image @ text * scale for text in said] for image in images]
+        embedded = [embed(clip, text, site) for text in texts[start : start + PAIRS]]
+        logits = [[image @ text * scale for text in embedded] for image in images]
         for i in range(PAIRS):
             for candidates in (logits[i], [row[i] for row in logits]):
                 choices.append(functional.cross_entropy(torch.stack(candidates)[None], torch.tensor([i])))
@@ -99,7 +99,7 @@ def retention_by_the_book(clip: Clip, texts: list[str], images: Tensor) -> Tenso
 def calibration_by_the_book(
     clip: Clip, texts: list[str], images: Tensor, source: Tensor, within: Tensor, free: Tensor
 ) -> dict[str, Tensor]:
-    """The terms of `interp.subspaces.calibrated_loss`, a text at a time, in lists."""
+    """Compute the terms of `interp.subspaces.calibrated_loss` from lists of single texts."""
     site, scale, basis = Site("text", LAYER), clip.model.logit_scale.exp(), gram_schmidt(free)
     streams = []
     for text in texts:
@@ -125,8 +125,9 @@ def calibration_by_the_book(
         stay.append(embed(clip, description, site, texts[within[i]], basis) @ image * scale - high)
         left.append((neutralized(description) - neutralized(caption)) @ image * scale)
     gap, mean_up, mean_down = sum(gaps) / PAIRS, sum(up) / PAIRS, sum(down) / PAIRS
-    variances = [sum((one - mean) ** 2 for one in moves) / PAIRS for moves, mean in ((up, mean_up), (down, mean_down))]
-    uneven = sum(variances) / 2 + sum(one**2 for one in stay) / (2 * PAIRS)
+    swaps = ((up, mean_up), (down, mean_down))
+    variances = [sum((move - mean) ** 2 for move in moves) / PAIRS for moves, mean in swaps]
+    uneven = sum(variances) / 2 + sum(move**2 for move in stay) / (2 * PAIRS)
     missed = ((mean_up - gap) ** 2 + (mean_down - gap) ** 2) / 2
     return {
         "spread": uneven / (((mean_up + mean_down) / 2) ** 2 + 0.25),
@@ -162,7 +163,10 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
     got = torch.autograd.grad(loss, list(weights.values()))
     terms = calibration_by_the_book(precise, texts, images, source, within, learner.span())
     assert all(float(term.detach()) > 1e-3 for term in terms.values())
-    parts = [by_the_book(precise, texts, images, source, learner.span(), one) for one in ("behavioral", "iit-das")]
+    parts = [
+        by_the_book(precise, texts, images, source, learner.span(), objective)
+        for objective in ("behavioral", "iit-das")
+    ]
     expected_loss = sum(parts) + 0.3 * sum(terms.values())
     expected = torch.autograd.grad(expected_loss, list(weights.values()), retain_graph=True)
     agree("calibration", loss, expected_loss)
@@ -184,7 +188,7 @@ def test_calibration_and_every_gradient_are_those_of_plain_forward_passes(
 
 
 def test_calibration_of_known_logits():
-    """Scores that a swap moves by the gap and nothing else cost nothing; each fault costs what the equations say."""
+    """Swaps that change scores by exactly the gap cost nothing; each fault has the cost of the equations."""
     clean = torch.tensor([0.0, 1.0, 4.0, 5.0], dtype=torch.float64)  # gap 4
     across, neutral = torch.tensor([4.0, 5.0, 0.0, 1.0]).double(), torch.tensor([2.0, 3.0, 2.0, 3.0]).double()
     perfect = SwappedLogits(clean, across, clean, neutral)
@@ -211,7 +215,7 @@ def test_loss_and_every_gradient_are_those_of_plain_forward_passes(
     prepare(precise, FinetuneConfig(tuning=tuning, lora_rank=2))
     with torch.no_grad():
         for name, parameter in precise.model.named_parameters():
-            if "lora_B" in name:  # zero at first, which would hide the gradients of the other factor
+            if "lora_B" in name:  # initially zero, which would hide the gradients of the other factor
                 parameter.normal_(0, 0.1, generator=generator)
     texts = random_texts(2 * PAIRS, 5)
     images = functional.normalize(torch.randn(PAIRS, 16, generator=generator, dtype=torch.float64), dim=-1)

@@ -1,4 +1,4 @@
-"""All experiments in one command: small, and without the seconds that processes of their own take to start."""
+"""All experiments in one command, on a small model and in this process, which saves the time to start processes."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ pytestmark = pytest.mark.slow
 
 LABELS = ["base", "behavioral, full", "behavioral, LoRA", "IIT-DAS, LoRA", "joint, LoRA", "calibrated IIT-DAS, LoRA"]
 LABELS += ["behavioral, edit"]
-EDITED = "behavioral-edit-size2-retain0"  # of the edits, which differ in numbers alone
+EDITED = "behavioral-edit-size2-retain0"  # one edit; the other edits differ only in numbers
 
 
 @pytest.fixture(autouse=True)
 def small_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A site that the small model has."""
+    """Choose a site of the small model in all recipes, and only one edit."""
     for name, options in list(paper.RECIPES.items()):
         if "edit" in options and name != EDITED:
             monkeypatch.delitem(paper.RECIPES, name)
@@ -56,7 +56,7 @@ def small_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Options that name pairs, ratings and classes: noise with texts of the toy world."""
+    """Write pairs, ratings and classes, which are noise with texts of the toy world, and return their options."""
     folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
 
     def picture(path: Path) -> None:
@@ -64,9 +64,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(path)
 
     items = []
-    for i, (one, other) in enumerate(zip(random_texts(40, seed=1), random_texts(40, seed=2), strict=True)):
+    for i, (description, caption) in enumerate(zip(random_texts(40, seed=1), random_texts(40, seed=2), strict=True)):
         picture(folder / "pairs" / "resized" / f"{i}.jpg")
-        texts = {"description": {"raw": one}, "caption": {"raw": other}}
+        texts = {"description": {"raw": description}, "caption": {"raw": caption}}
         items.append({"article_id": f"A{i // 2}", "filename": f"{i}.jpg", "split": "val", **texts})
     (folder / "pairs" / "wiki_split.json").write_text(json.dumps({"images": items}))
     rows = [["context", "description", "imgstem", *QUESTIONS.values()]]
@@ -90,7 +90,7 @@ def arguments(small: Clip, data: dict[str, str], out: Path, /, **options: str) -
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Run our commands in this process instead of in new ones; what was called."""
+    """Run commands of the package in this process instead of new processes, and return the list of calls."""
     seen: list[list[str]] = []
 
     class InProcess:
@@ -117,16 +117,17 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def times(out: Path) -> dict[str, int]:
-    """When whatever took time to compute was written."""
+    """Return the times at which computed files were written."""
     kept = [path for kind in ("cells/*.json", "history.csv", "*model.safetensors") for path in out.rglob(kind)]
     return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in kept}
 
 
 def models(shown: str, name: str = "table1") -> list[str]:
-    """The first cell of each row of a table; where it is folded, each part names the same rows."""
+    """Return the first cell of each row of a table; all parts of a folded table must have the same rows."""
     (block,) = [block for block in f"\n\n{shown}".split("\n\ntable") if block.startswith(name[5:])]
     lines = block.partition("\n\nlook at")[0].splitlines()[2:]
-    parts = [[line.split("  ")[0] for line in of][1:] for filled, of in groupby(lines, bool) if filled]
+    tables = [list(part) for filled, part in groupby(lines, bool) if filled]
+    parts = [[line.split("  ")[0] for line in part[1:]] for part in tables]
     assert all(part == parts[0] for part in parts)
     return parts[0]
 
@@ -136,7 +137,7 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     assert paper.main(arguments(small, data, out)) == 0
     shown = capsys.readouterr().out
     titles = ["base", *(f"{name}-seed0" for name in paper.RECIPES)]
-    assert "trainings take 2 optimizer steps at most, 12 in all" in shown
+    assert "each training takes at most 2 optimizer steps, 12 in total" in shown
     assert sorted(path.name for path in out.glob("[!.]*")) == sorted([*titles, "logs", "manifest.json", "tables"])
     assert models(shown) == models(shown, "table2") == models(shown, "table3") == [f"{each} (n = 1)" for each in LABELS]
     assert {path.name for path in (out / "tables").iterdir()} == {
@@ -156,15 +157,15 @@ def test_every_experiment_in_one_command(small: Clip, data, calls, tmp_path: Pat
     assert first["IIA c>d n"].tolist() == [0, 0, 0, 1, 1, 1, 1]
     assert first["transfer drop"].notna().tolist() == [False, *[True] * 6]
 
-    # the folder says what was asked for
+    # the folder keeps the options
     again = ["--config", str(out), "--out", "elsewhere"]
     asked = cli.parse(PaperConfig, "", "", "", again, paper.preset, Replay("paper", paper.preset))
     first_asked = cli.parse(PaperConfig, "", "", "", arguments(small, data, out), paper.preset)
     assert asked == replace(first_asked, out="elsewhere", jobs=asked.jobs)
 
-    # again, with another seed, of one model alone for time: what is done is not done anew
+    # another seed, for one model to save time: finished work is not repeated
     before = times(out)
-    assert len(before) == 7 * 4 + 5 * 2 + 1  # of an edit its history alone is counted
+    assert len(before) == 7 * 4 + 5 * 2 + 1  # only the history of an edit is counted
     for name in [name for name in paper.RECIPES if name != "iit-das-lora"]:
         monkeypatch.delitem(paper.RECIPES, name)
     calls.clear()
@@ -200,7 +201,7 @@ def test_a_run_that_fails_is_named_with_its_log(small: Clip, data, calls, tmp_pa
 
 
 def test_processes_of_their_own(small: Clip, data, tmp_path: Path, capsys, monkeypatch):
-    """The base alone, for time; the commands of the other models are run above."""
+    """Run only the base, to save time; other tests run the commands of the other models."""
     for name in list(paper.RECIPES):
         monkeypatch.delitem(paper.RECIPES, name)
     out = tmp_path / "paper"
@@ -248,7 +249,7 @@ def test_what_is_there_is_not_missing(small: Clip, data, tmp_path: Path, monkeyp
     assert missing(PaperConfig(model="a/b", **(given | {"transfer": "toy,food101,x=hub:c/d"}))) == []
     assert asked == ["a/b", "ethz/food101", "c/d"]
     asked.clear()
-    # other data than the toy's are evaluated on the three sets of the paper
+    # data other than the toy's are evaluated on the three sets of the paper
     assert missing(PaperConfig(data=data["--data"])) == []
     assert asked == ["uoft-cs/cifar100", "ethz/food101", "ILSVRC/imagenet-1k"]
     (gone,) = missing(PaperConfig(transfer="mine=/nowhere,toy"))
@@ -258,7 +259,7 @@ def test_what_is_there_is_not_missing(small: Clip, data, tmp_path: Path, monkeyp
 
 
 def test_the_preset_of_the_paper_reaches_every_command(monkeypatch: pytest.MonkeyPatch):
-    """Fine-tunings and evaluations take the authors' settings from one word."""
+    """One option gives fine-tunings and evaluations the authors' settings."""
     called: list[tuple[str, ...]] = []
     monkeypatch.setattr(paper.Experiment, "_call", lambda self, *words, threads: called.append(words))
     config = cli.parse(PaperConfig, "", "", "", ["--preset", "paper"], paper.preset)
@@ -272,8 +273,8 @@ def test_the_preset_of_the_paper_reaches_every_command(monkeypatch: pytest.Monke
         taken = (FinetuneConfig, preset) if command == "finetune" else (EvaluateConfig, evaluation_preset)
         parsed = cli.parse(taken[0], "", "", "", words, taken[1])
         if command == "finetune":
-            found = (parsed.batch_size, parsed.samples, parsed.patience, parsed.sources, parsed.size)
-            assert found == (12, 100_000, None, "paired", 256 if parsed.layer == 11 else 6)
+            settings = (parsed.batch_size, parsed.samples, parsed.patience, parsed.sources, parsed.size)
+            assert settings == (12, 100_000, None, "paired", 256 if parsed.layer == 11 else 6)
         else:
             assert (parsed.attributed, parsed.n_steps, parsed.sources) == (100, 50, None)
 
@@ -328,23 +329,23 @@ def test_parts_fill_one_folder_and_the_whole_command_makes_the_tables(
     small: Clip, data, calls, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "runs"
-    some = arguments(small, data, out, objectives="iit-das-lora,behavioral-edit-size2-retain0")
-    assert paper.main([*some, "--shard", "2/2"]) == 0
+    options = arguments(small, data, out, objectives="iit-das-lora,behavioral-edit-size2-retain0")
+    assert paper.main([*options, "--shard", "2/2"]) == 0
     assert "1 of 3 runs" in capsys.readouterr().out
     assert [call[0] for call in calls] == ["training.finetune", "training.evaluate"]
     assert not (out / "tables").exists()
-    assert paper.main([*some, "--shard", "1/2"]) == 0
+    assert paper.main([*options, "--shard", "1/2"]) == 0
     shown = capsys.readouterr().out
-    assert (out / "tables").is_dir()  # all are there now
+    assert (out / "tables").is_dir()  # now all runs exist
     assert "2 of 3 runs" in shown
     calls.clear()
-    # a part beyond the runs has nothing to do; one that would divide other runs is refused
-    assert paper.main([*some, "--shard", "4/4"]) == 0
-    assert "part 4/4 has none of the 3 runs" in capsys.readouterr().out
+    # a part beyond the runs has no work; a part with other options is refused
+    assert paper.main([*options, "--shard", "4/4"]) == 0
+    assert "part 4/4 has no run: there are more parts than runs (3)" in capsys.readouterr().out
     other = arguments(small, data, out, objectives="iit-das-lora,behavioral-edit-size2-retain0", seeds="0,1")
     refused(paper.main([*other, "--shard", "1/2"]), capsys, "--seeds", "0,1")
     assert calls == []
-    assert paper.main(some) == 0
+    assert paper.main(options) == 0
     assert {path.name for path in out.iterdir() if path.is_dir()} == {
         "base",
         "iit-das-lora-seed0",
@@ -397,7 +398,7 @@ def test_an_experiment_waits_for_another_command_that_is_at_work_on_it(tmp_path:
     with FileLock(tmp_path / ".base.lock"):
         waiting = threading.Thread(target=run.carry_out)
         waiting.start()
-        waiting.join(0.3)  # far longer than it takes to be let in
+        waiting.join(0.3)  # far longer than an unlocked experiment needs to start
         assert waiting.is_alive()
         assert seen == []
     waiting.join(10)

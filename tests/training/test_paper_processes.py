@@ -1,4 +1,4 @@
-"""Processes of all experiments: none is left behind, and a cluster gives the same numbers."""
+"""Processes of all experiments: all of them end, and a cluster gives the same numbers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Experiment(PaperConfig(out=sys.argv[1]), "base", None, False)._call("asleep", th
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc of Linux")
 def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "logs").mkdir()
-    own = tmp_path / "own" / "training"
-    shutil.copytree(Path(paper.__file__).parent, own)
-    (own / "asleep.py").write_text(CHILD)
-    monkeypatch.setenv("PYTHONPATH", f"{own.parent}{os.pathsep}{Path(paper.__file__).parents[1]}")
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=own.parent, stdin=subprocess.PIPE)
+    package = tmp_path / "own" / "training"
+    shutil.copytree(Path(paper.__file__).parent, package)
+    (package / "asleep.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", f"{package.parent}{os.pathsep}{Path(paper.__file__).parents[1]}")
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=package.parent, stdin=subprocess.PIPE)
     log = tmp_path / "logs" / "base-asleep.log"
     wait_for(lambda: log.exists() and log.read_text().endswith("\n"), of=parent)
     processes = [int(word) for word in log.read_text().split()]

@@ -1,4 +1,4 @@
-"""The retention term of a fine-tuning: what it is, and what it keeps."""
+"""Retention term of a fine-tuning: its equation and its effect."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def unit(rows: int, generator: torch.Generator) -> Tensor:
 
 
 def plain(images: Tensor, texts: Tensor, scale: float) -> float:
-    """Return the mean over images and texts of both kinds of choosing the own partner among all."""
-    own, chosen = torch.arange(len(images)), []
+    """Return the mean cross-entropy of choosing the partner among all, over images and texts of both kinds."""
+    partners, chosen = torch.arange(len(images)), []
     for half in texts.chunk(2):
         logits = scale * images @ half.T
-        chosen += [functional.cross_entropy(logits, own), functional.cross_entropy(logits.T, own)]
+        chosen += [functional.cross_entropy(logits, partners), functional.cross_entropy(logits.T, partners)]
     return float(sum(chosen)) / 4
 
 
 def test_a_contrastive_loss_is_the_mean_of_both_cross_entropies(generator: torch.Generator):
     logits = torch.randn(3, 2, 5, 5, generator=generator, dtype=torch.float64)
-    found = contrastive_loss(logits)
-    assert found.shape == (3, 2)
-    own = torch.arange(5)
+    loss = contrastive_loss(logits)
+    assert loss.shape == (3, 2)
+    partners = torch.arange(5)
     for i in range(3):
         for j in range(2):
-            each = functional.cross_entropy(logits[i, j], own), functional.cross_entropy(logits[i, j].T, own)
-            torch.testing.assert_close(found[i, j], sum(each) / 2)
+            each = functional.cross_entropy(logits[i, j], partners), functional.cross_entropy(logits[i, j].T, partners)
+            torch.testing.assert_close(loss[i, j], sum(each) / 2)
     right = 9 * torch.eye(4)
     assert float(contrastive_loss(right)) < 1e-2 < 3 < float(contrastive_loss(right.roll(1, 0)))
 
@@ -74,14 +74,14 @@ def test_pairs_of_val_compete_in_batches_of_256(generator: torch.Generator):
 def test_logits_are_not_rounded_to_half_precision(generator: torch.Generator):
     images, texts = unit(8, generator).float(), unit(16, generator).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        found = retention_loss(images, texts, 100.0)
-    assert float(found) == pytest.approx(plain(images, texts.float(), 100.0), rel=1e-5)
+        loss = retention_loss(images, texts, 100.0)
+    assert float(loss) == pytest.approx(plain(images, texts.float(), 100.0), rel=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.thorough
 def test_a_fine_tuning_with_retention_keeps_more_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The loss on val, by which weights are kept, holds the term; without a weight the term is not even computed."""
+    """The loss on val, which selects the weights, includes the term. With a weight of 0 the term is not computed."""
     few = ["--objective", "behavioral", "--limit", "400", "--batch-size", "80", "--lr", "4e-3", "--max-steps", "15"]
     few += ["--look-every", "15"]
     assert run("--out", str(tmp_path / "retained"), *few, "--retain", str(RETAIN)) == 0

@@ -1,4 +1,4 @@
-"""Curves in other trackers than TensorBoard: what accelerate sends to a stand-in for Weights & Biases."""
+"""Curves in other trackers than TensorBoard: calls by accelerate to a stand-in for Weights & Biases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training import finetune, loop, paper, trackers
 from training.trackers import FILES, NONE, TRACKERS, check_trackers
 
 OPTIONS = [*SMALL, "--max-steps", "4", "--look-every", "2", "--checkpoint-every", "1"]
-# What of wandb accelerate's tracker calls; each call is a line of a file beside the package.
+# The functions of wandb that accelerate's tracker calls; each call is written as a line of a file next to the package.
 STAND_IN = """
 import json, pathlib
 _CALLS = pathlib.Path(__file__).parents[1] / "calls.jsonl"
@@ -47,7 +47,7 @@ def init(**given):
 
 @pytest.fixture
 def wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for wandb, installed for this test; the file of its calls."""
+    """Install a stand-in for wandb for one test, and return the file of its calls."""
     place = tmp_path / "packages"
     (place / "wandb").mkdir(parents=True)
     (place / "wandb" / "__init__.py").write_text(STAND_IN)
@@ -67,13 +67,13 @@ def calls(file: Path) -> list[list[Any]]:
 
 @pytest.mark.slow
 def test_a_tracker_gets_curves_and_settings_under_the_name_of_the_run(small, wandb: Path, tmp_path: Path):
-    """As a user starts it, so that accelerate finds the package by itself."""
+    """The command runs in its own process, so that accelerate finds the package."""
     out = tmp_path / "mine"
     words = ["--model", small.name, "--log-with", "tensorboard,wandb", "--out", str(out)]
     subprocess.run([sys.executable, "-m", "training.finetune", *OPTIONS, *words], capture_output=True, check=True)
-    begun, told, *logged, end = calls(wandb)
+    begun, settings, *logged, end = calls(wandb)
     assert begun == ["init", {"project": "clip-descriptions", "name": "mine"}]
-    assert told == ["config", json.loads((out / "manifest.json").read_text())["settings"]]
+    assert settings == ["config", json.loads((out / "manifest.json").read_text())["settings"]]
     assert end == ["finish"]
     losses = [step for _, values, step in logged if "loss/train" in values]
     looks = {step: values for _, values, step in logged if "val/val_loss" in values}
@@ -82,7 +82,7 @@ def test_a_tracker_gets_curves_and_settings_under_the_name_of_the_run(small, wan
     assert list(looks) == list(history.index) == [0, 2, 4]
     assert [values["val/iia_c2d"] for values in looks.values()] == history["iia_c2d"].tolist()
     steps = [step for *_, step in logged]
-    assert steps == sorted(steps)  # W&B drops what comes late
+    assert steps == sorted(steps)  # W&B drops values of earlier steps
     assert len(list((out / "logs").iterdir())) == 1
     for secret in (str(tmp_path), small.name, str(Path.home()) + "/"):
         assert secret not in wandb.read_text()
@@ -115,7 +115,7 @@ def test_a_run_goes_on_with_other_trackers_and_the_same_numbers(
     for name in ("history.csv", "adapter_model.safetensors", "rotation.safetensors"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     wandb.unlink()
-    assert run("run", "--log-with", "wandb", "--resume") == 0  # it is done, so there is nothing to say
+    assert run("run", "--log-with", "wandb", "--resume") == 0  # the run is finished, so nothing is logged
     assert not wandb.exists()
 
 
@@ -147,7 +147,7 @@ def test_bad_trackers_are_one_line(main, given: str, value: object, tmp_path: Pa
 
 
 def test_a_missing_package_is_said_before_torch_is_loaded(tmp_path: Path):
-    """A folder of its name, as the tracker itself leaves them, is no package."""
+    """A folder with the name of the package, which trackers create, is not a package."""
     (tmp_path / "clearml").mkdir()
     code = (
         "import sys; from training import finetune; status = finetune.main(['--log-with', 'clearml'])\n"
@@ -179,7 +179,7 @@ def test_the_papers_fine_tunings_have_the_same_trackers(monkeypatch: pytest.Monk
 
 
 def test_which_trackers_there_are(tmp_path: Path):
-    """All of accelerate's, of its oldest version too, but for `all`: nothing is sent to what was not named."""
+    """All trackers of accelerate are known, except `all`, which would send curves to trackers that are not named."""
     assert {*LoggerType.list()} - {"all"} <= {FILES, *TRACKERS}
     assert check_trackers("tensorboard, tensorboard") == [FILES]
     assert check_trackers(NONE) == []

@@ -1,4 +1,4 @@
-"""A fine-tuning in two processes."""
+"""Fine-tuning in two processes."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ for folder, words in json.loads(sys.argv[1]).items():
 
 
 def two_processes(folders: Mapping[Path, list[str]], *arguments: str) -> str:
-    """Fine-tune into each folder by its options, in two processes that are started once; what was printed."""
+    """Fine-tune into each folder with its options, in two processes that are started once; return the printed lines."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
     script = next(iter(folders)).parent / "in_turn.py"
     script.write_text(IN_TURN)
-    words = [json.dumps({str(folder): own for folder, own in folders.items()}), *SMALL, *arguments]
-    found = subprocess.run([*launch, str(script), *words], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    return found.stdout
+    words = [json.dumps({str(folder): options for folder, options in folders.items()}), *SMALL, *arguments]
+    done = subprocess.run([*launch, str(script), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_two_processes_give_the_curve_of_one(model: str, tmp_path: Path):
-    """Sources, gap and moments are those of the whole batch, wherever its texts are run; also of a run that was begun
-    by one process."""
+    """Sources, gap and moments are those of the whole batch, whichever process runs its texts. This also holds for a
+    run that one process has begun."""
     arguments, begun = ["--model", model, *SHARED], tmp_path / "begun"
-    for name, own in RUNS.items():
+    for name, options in RUNS.items():
         forget_precision()
-        assert run(*arguments, *own, "--out", str(tmp_path / name)) == 0
+        assert run(*arguments, *options, "--out", str(tmp_path / name)) == 0
     forget_precision()
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setattr(loop, "_step", interrupted(loop._step, 2))
@@ -68,8 +68,8 @@ def test_two_processes_give_the_curve_of_one(model: str, tmp_path: Path):
     assert two_processes(folders, *arguments, "--resume").count("kept the weights") == len(folders)
     for folder, name in names.items():
         assert json.loads((folder / "manifest.json").read_text())["processes"] == 2
-        one, two = (pd.read_csv(path / "history.csv") for path in (tmp_path / name, folder))
-        assert list(one["step"]) == [0, 2, 4]
+        single, double = (pd.read_csv(path / "history.csv") for path in (tmp_path / name, folder))
+        assert list(single["step"]) == [0, 2, 4]
         for loss in ("train_loss", "val_loss"):
-            np.testing.assert_allclose(two[loss], one[loss], rtol=0, atol=1e-5, err_msg=folder.name)
-        assert abs(one["val_loss"].iloc[-1] - one["val_loss"].iloc[0]) > 1e-3
+            np.testing.assert_allclose(double[loss], single[loss], rtol=0, atol=1e-5, err_msg=folder.name)
+        assert abs(single["val_loss"].iloc[-1] - single["val_loss"].iloc[0]) > 1e-3

@@ -22,7 +22,7 @@ from training.evaluation.retrieval import retrieval, retrieval_sets
 from training.evaluation.zeroshot import classify, swapped_prompts
 
 ACCURACY, RETRIEVAL = "accuracy", "retrieval"  # kinds of ability
-# (kind of ability, name) -> for each image or pair whether it is a hit, or how often
+# (kind of ability, name) -> hit of each image or pair, or its share of hits
 Able = Mapping[tuple[str, str], np.ndarray]
 
 
@@ -53,8 +53,8 @@ class AbilityTests:
         tokens: tokens of all texts: the prompts of each classification set, then the texts of the retrieval sets by
             kind.
         classified: classification sets.
-        retrieved: pairs in sets, each of which is a group; their images are on the CPU.
-        groups: set of each of these pairs.
+        retrieved: pairs of the retrieval sets; their image embeddings are on the CPU.
+        groups: set of each pair of `retrieved`.
     """
 
     tokens: Tokens
@@ -68,14 +68,14 @@ class AbilityTests:
 
     def hits(self, embedded: Embeddings) -> Able:
         """Return the hits of a model, given its embeddings of the texts of `tokens`."""
-        counts = [sum(one.prompts) for one in self.classified]
+        counts = [sum(task.prompts) for task in self.classified]
         pairs, kinds = len(self.retrieved), self.retrieved.contrast.kinds
         texts = embedded.split([*counts, *(pairs for _ in kinds)])
         able: dict[tuple[str, str], np.ndarray] = {
-            (ACCURACY, one.name): _hits(one, prompts) for one, prompts in zip(self.classified, texts, strict=False)
+            (ACCURACY, task.name): _hits(task, prompts) for task, prompts in zip(self.classified, texts, strict=False)
         }
-        for kind, said in zip(kinds, texts[len(counts) :], strict=True):
-            able[RETRIEVAL, kind] = retrieval(self.retrieved.embeddings.to(said), said, self.groups)
+        for kind, embeddings in zip(kinds, texts[len(counts) :], strict=True):
+            able[RETRIEVAL, kind] = retrieval(self.retrieved.embeddings.to(embeddings), embeddings, self.groups)
         return able
 
     def drop(self, kind: str, base: Able, tuned: Able) -> Estimate:
@@ -85,22 +85,22 @@ class AbilityTests:
     def mean(self, kind: str, able: Able) -> Estimate:
         """Return the mean of a kind of ability over the sets of images, or over the kinds of text.
 
-        The mean of accuracy is NaN without sets. The interval of accuracy resamples images; sets with the same images
-        are resampled together. The interval of retrieval is the `clustered_mean` of the pairs, with the sets as
+        The mean of accuracy is NaN without sets. The interval of accuracy resamples images; sets with equal images are
+        resampled together. The interval of retrieval is the `clustered_mean` of the pairs, with the sets as
         clusters, since the texts of a set compete. In the toy world these are the only clusters. In other data, the
         pairs of an article may be in several sets, so two pairs depend on each other if they share a set or an article.
         There is no interval if there are too few sets or articles (`interp.stats.too_few`), or if all pairs have the
         same value.
         """
-        values = {of: each.astype(float) for (known, of), each in able.items() if known == kind}
+        values = {name: each.astype(float) for (ability, name), each in able.items() if ability == kind}
         if not values:
             return Estimate(math.nan, 0)
         if kind == RETRIEVAL:
             sets = np.array([f"set {number}" for number in self.groups])
             return clustered_mean(np.mean(list(values.values()), axis=0), sets, np.array(self.retrieved.groups))
         samples: dict[str, list[np.ndarray]] = {}
-        for one in self.classified:
-            samples.setdefault(one.sample, []).append(values[one.name])
+        for task in self.classified:
+            samples.setdefault(task.sample, []).append(values[task.name])
         means = [np.mean(sets, axis=0) for sets in samples.values()]
         return mean_of_means([(mean, np.arange(len(mean))) for mean in means], [len(sets) for sets in samples.values()])
 
@@ -109,10 +109,10 @@ class AbilityTests:
 
         The value is the mean over the draws of `swapped_prompts`.
 
-        The interval holds two independent errors: that of images, as in `drop`, and that of draws, mean ± t ·
-        √(variance between draws / draws). The distance of each end from the mean is the square root of the sum of both
-        squared distances (Zou & Donner 2008), so draws that all agree leave the interval of images. The pairs that are
-        drawn from are taken as fixed.
+        The interval covers two independent errors: the error of images, as in `drop`, and the error of draws, mean ± t
+        · √(variance between draws / draws). The distance of each end from the mean is the square root of the sum of
+        both squared distances (Zou & Donner 2008). If all draws agree, the interval is that of images. The set of pairs
+        to draw from is treated as fixed.
 
         Args:
             clip: model.
@@ -121,12 +121,12 @@ class AbilityTests:
         """
         if not self.classified:
             return Estimate(math.nan, 0)
-        counts = [sum(one.prompts) for one in self.classified]
+        counts = [sum(task.prompts) for task in self.classified]
         prompts = self.tokens.take(torch.arange(sum(counts)))
         draws: list[Able] = [
             {
-                (ACCURACY, one.name): np.mean([_hits(one, texts) for texts in both], axis=0)
-                for one, *both in zip(self.classified, *(each.split(counts) for each in kinds), strict=True)
+                (ACCURACY, task.name): np.mean([_hits(task, texts) for texts in both], axis=0)
+                for task, *both in zip(self.classified, *(each.split(counts) for each in kinds), strict=True)
             }
             for kinds in swapped_prompts(clip, prompts, part, subspace, seed)
         ]
@@ -140,14 +140,14 @@ def _reach(draws: Sequence[float]) -> float:
     return student(len(draws) - 1) * float(np.std(draws, ddof=1)) / math.sqrt(len(draws))
 
 
-def _wider(found: Estimate, further: float) -> Estimate:
-    """Return an estimate whose interval also holds another error, given the half-width of that error's interval."""
-    low, high = (math.hypot(found.value - end, further) for end in (found.low, found.high))
-    return replace(found, low=found.value - low, high=found.value + high)
+def _wider(estimate: Estimate, further: float) -> Estimate:
+    """Return an estimate whose interval also covers another error, given the half-width of that error's interval."""
+    low, high = (math.hypot(estimate.value - end, further) for end in (estimate.low, estimate.high))
+    return replace(estimate, low=estimate.value - low, high=estimate.value + high)
 
 
-def _hits(one: EmbeddedSet, prompts: Embeddings) -> np.ndarray:
-    return classify(one.images.to(prompts), prompts, one.prompts) == one.labels
+def _hits(task: EmbeddedSet, prompts: Embeddings) -> np.ndarray:
+    return classify(task.images.to(prompts), prompts, task.prompts) == task.labels
 
 
 def ability_tests(
@@ -166,12 +166,12 @@ def ability_tests(
         held_out: held-out pairs.
         on_image: callback after each image of the classification sets that is embedded.
     """
-    classified, said = [], []
-    for one in sets:
-        images, _ = embed_cached(clip, one.keys, one.open_image, on_image=on_image)
-        counts = tuple(len(texts) for texts in one.texts)
-        classified.append(EmbeddedSet(one.name, counts, np.array(one.labels), images.cpu(), digest(one.keys)))
-        said += [text for texts in one.texts for text in texts]
+    classified, prompts = [], []
+    for task in sets:
+        images, _ = embed_cached(clip, task.keys, task.open_image, on_image=on_image)
+        counts = tuple(len(texts) for texts in task.texts)
+        classified.append(EmbeddedSet(task.name, counts, np.array(task.labels), images.cpu(), digest(task.keys)))
+        prompts += [text for texts in task.texts for text in texts]
     pairs, groups, _ = retrieval_sets(clip, data, held_out, seed=0)
     pairs = pairs.to("cpu")
-    return AbilityTests(tokenize(clip, [*said, *pairs.texts]), tuple(classified), pairs, tuple(groups))
+    return AbilityTests(tokenize(clip, [*prompts, *pairs.texts]), tuple(classified), pairs, tuple(groups))

@@ -1,4 +1,4 @@
-"""Measures of a subspace in an evaluated model: IIA on any split, and all the evidence on held-out pairs."""
+"""Measures of a subspace in an evaluated model: IIA on any split, and all evidence on held-out pairs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class AlignedSubspace:
     Attributes:
         subspace: Z.
         sources, seed: sources of the interventions, and their seed.
-        reference: train pairs, with their images, that determine the gap, the kinds' means and the gradient of the
-            score; None if no evidence is wanted, or if there are no train pairs.
+        reference: train pairs, with their images, which determine the gap, the means of the kinds and the gradient of
+            the score; None if no evidence is measured, or if there are no train pairs.
     """
 
     subspace: Subspace
@@ -45,7 +45,7 @@ class AlignedSubspace:
     reference: EmbeddedPairs | None = None
 
     def part(self, clip: Clip, features: EmbeddedPairs) -> PairsAtSite:
-        """Return some pairs at the site of the subspace."""
+        """Return pairs at the site of the subspace."""
         return pairs_at(clip, features, self.subspace.site)
 
     def iias(self, part: PairsAtSite) -> Numbers:
@@ -67,7 +67,7 @@ class AlignedSubspace:
             ValueError: there are no reference pairs.
         """
         if self.reference is None:
-            raise ValueError("evidence takes reference pairs")
+            raise ValueError("evidence needs reference pairs")
         parts = {"train": self.part(clip, self.reference), "test": part}
         numbers = measure_subspace(
             parts, self.subspace, MeasurementSettings(self._search, CONTROLS), traits_of(texts)
@@ -102,7 +102,7 @@ def rows_of(numbers: Numbers, split: str, contrast: Contrast, pairs: int) -> lis
         pairs: number of measured pairs.
     """
     schema = _evidence_schema(contrast)
-    # The preference of each split is among the rows already, whether there is a subspace or not.
+    # The rows already have the preference of each split, with or without a subspace.
     kept = {key: number for key, number in numbers.items() if key != Key("preference")}
     return [measured("preference", split, schema.column(key), replace(number, n=pairs)) for key, number in kept.items()]
 

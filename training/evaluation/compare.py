@@ -43,85 +43,86 @@ def compare(paths: Sequence[Path], out: Path | None, *, paper: bool = False) -> 
     Raises:
         UserError: a folder holds no evaluation, or the models have different bases or were evaluated differently.
     """
-    found = [read(path) for path in paths]
-    made = tables(found)
-    texts = [terminal(table) for table in made]
+    evaluations = [read(path) for path in paths]
+    results = tables(evaluations)
+    texts = [terminal(table) for table in results]
     if paper:
-        texts.append(with_published(found, out))
+        texts.append(with_published(evaluations, out))
     if out is not None:
-        write_tables(made, out)
-    where = f"look at  {out}: the same as .csv, .md and .tex{' (published numbers: .csv, .md)' if paper else ''}"
+        write_tables(results, out)
+    where = f"look at  {out}: these tables as .csv, .md and .tex{' (published numbers: .csv, .md)' if paper else ''}"
     return "\n\n".join([*texts, *([where] if out is not None else [])])
 
 
-def tables(found: Sequence[Evaluation]) -> list[ResultTable]:
-    """Return the tables that have any numbers.
+def tables(evaluations: Sequence[Evaluation]) -> list[ResultTable]:
+    """Return the tables that have at least one number.
 
     Table 1 shows preferences and remaining abilities of the models. Table 2 shows their agreement with readers. Table 3
     shows correlations of their word attributions with norms. Table 4 shows preferences on further data sets.
 
-    Drops are the base's value minus the model's, as the mean over tasks or kinds of text.
+    A drop is the value of the base minus the value of the model, as the mean over tasks or kinds of text.
 
     Raises:
-        UserError: the models have different bases or were evaluated differently, or two have the same seed.
+        UserError: the models have different bases or were evaluated differently, or two models have the same seed.
     """
-    check_alike(found)
-    every = (_preferences_table(found), _readers_table(found), _norms_table(found), _domains_table(found))
+    check_alike(evaluations)
+    every = [build(evaluations) for build in (_preferences_table, _readers_table, _norms_table, _domains_table)]
     return [table for table in every if table.columns]
 
 
-def check_alike(found: Sequence[Evaluation]) -> None:
-    """Raise `UserError` if models have different bases, or a task was not the same for all of them.
+def check_alike(evaluations: Sequence[Evaluation]) -> None:
+    """Raise `UserError` if models have different bases, or were evaluated differently in a task.
 
-    Other pairs, prompts or options give other numbers. The settings of given scores are unknown, so they are not
+    Different pairs, prompts or options give different numbers. The settings of given scores are unknown and not
     compared.
     """
-    bases = {one.about["base"] for one in found if not one.given}
+    bases = {evaluation.about["base"] for evaluation in evaluations if not evaluation.given}
     if len(bases) > 1:
         raise UserError(f"the runs have {len(bases)} different base models, so their drops cannot be compared")
     for task in TASKS:
-        those = [one for one in found if task in one.settings]
-        rotated = [one for one in those if one.settings[task].get("rotation") is not None]
-        for some, keys in ((those, None), (rotated, _OF_ROTATIONS)):
-            for one in some[1:]:
-                _check_pair(task, some[0], one, keys)
+        with_task = [evaluation for evaluation in evaluations if task in evaluation.settings]
+        rotated = [evaluation for evaluation in with_task if evaluation.settings[task].get("rotation") is not None]
+        for compared, keys in ((with_task, None), (rotated, _OF_ROTATIONS)):
+            for evaluation in compared[1:]:
+                _check_pair(task, compared[0], evaluation, keys)
 
 
 def _check_pair(task: str, first: Evaluation, other: Evaluation, keys: Sequence[str] | None) -> None:
     """Raise `UserError` if two models differ in the given settings of a task, by default in all relevant settings."""
     ours, theirs = first.settings[task], other.settings[task]
     sides = set(ours), set(theirs)
-    known = set.intersection(*sides) if first.given or other.given else set.union(*sides)
-    for key in sorted(known - {*_FREE, *_OF_ROTATIONS} if keys is None else known.intersection(keys)):
+    common = set.intersection(*sides) if first.given or other.given else set.union(*sides)
+    for key in sorted(common - {*_FREE, *_OF_ROTATIONS} if keys is None else common.intersection(keys)):
         if ours.get(key) != theirs.get(key):
             raise UserError(
-                f"the task {task} was not the same for '{first.about['name']}' and '{other.about['name']}': "
-                f"they differ in {key}; evaluate both with the same options"
+                f"'{first.about['name']}' and '{other.about['name']}' were evaluated differently: the task {task} "
+                f"differs in {key}; evaluate both with the same options"
             )
 
 
 def _table(
     name: str,
     title: str,
-    found: Sequence[Evaluation],
+    evaluations: Sequence[Evaluation],
     columns: Mapping[str, Read],
     *,
     share: bool,
     interval: Callable[[Sequence[Evaluation], str], tuple[float, float]] = lambda *_: (math.nan, math.nan),
 ) -> ResultTable:
-    """Return a table of the columns that at least one model has a number for.
+    """Return a table of the columns in which at least one model has a number.
 
     Args:
         name, title: name and title of the table.
         found: evaluations.
         columns: name of each column, and its function.
         share: True to show percent.
-        interval: function that returns the interval of the mean of some evaluations in a column.
+        interval: function that returns the interval of the mean over the seeds of a model in a column.
     """
-    groups = groups_of(found)
+    groups = groups_of(evaluations)
     values = {
         column: [
-            tuple(value for one in members if not math.isnan(value := compute(one))) for members in groups.values()
+            tuple(value for member in members if not math.isnan(value := compute(member)))
+            for members in groups.values()
         ]
         for column, compute in columns.items()
     }
@@ -134,86 +135,94 @@ def _table(
     return ResultTable(name, title, kept, rows, cells, share)
 
 
-def _preferences_table(found: Sequence[Evaluation]) -> ResultTable:
-    """Return the table of preference, IIA, transfer and retrieval on test pairs, and lost abilities of the base."""
-    base = base_among(found)
-    contrast = next((one.contrast for one in found if one.contrast != PAPER), PAPER)
-    sets = list(dict.fromkeys(of for one in found for task, of, measure in one.values if measure == "accuracy"))
+def _preferences_table(evaluations: Sequence[Evaluation]) -> ResultTable:
+    """Return the table of preference, IIA, transfer and retrieval on test pairs, and of the losses against the base."""
+    base = base_among(evaluations)
+    contrast = next((evaluation.contrast for evaluation in evaluations if evaluation.contrast != PAPER), PAPER)
+    sets = _names(evaluations, lambda _, measure: measure == "accuracy")
     retrieval: list[RowKey] = [("transfer", "retrieval", f"retrieval {kind}") for kind in contrast.kinds]
 
     def drop(ability: _Ability) -> Read:
-        return lambda one: math.nan if one is base else lost(base, one, ability)
+        return lambda evaluation: math.nan if evaluation is base else lost(base, evaluation, ability)
 
-    columns: dict[str, Read] = {"preference": lambda one: preferred(one).value}
+    columns: dict[str, Read] = {"preference": lambda evaluation: preferred(evaluation).value}
     for direction in DIRECTIONS:
         measure = Key("iia", direction=direction).column(contrast)
         columns[f"IIA {contrast.arrow(direction)}"] = _value(("preference", "test", measure))
-    for of in sets:
-        columns[of] = _value(("transfer", of, "accuracy"))
-        columns[f"{of} F1"] = _value(("transfer", of, "macro_f1"))
+    for name in sets:
+        columns[name] = _value(("transfer", name, "accuracy"))
+        columns[f"{name} F1"] = _value(("transfer", name, "macro_f1"))
     columns |= {key[2]: _value(key) for key in retrieval}
     columns |= {"transfer drop": drop("transfer"), "retrieval drop": drop("retrieval")}
-    title = f"Preference for {contrast.positive} over {contrast.negative}, and the abilities that are left (%)"
-    return _table("table1", title, found, columns, share=True)
+    title = f"Preference for {contrast.positive} over {contrast.negative}, and remaining abilities (%)"
+    return _table("table1", title, evaluations, columns, share=True)
 
 
-def preference_of(one: Evaluation) -> Number | None:
-    """Return the preference on test pairs, else on all pairs or on val; None if it was not evaluated."""
-    known = {row.of: row for row in one.numbers if (row.task, row.measure) == ("preference", "preference")}
-    return next((known[of] for of in ("test", "all", "val") if of in known), None)
+def _names(evaluations: Sequence[Evaluation], wanted: Callable[[str, str], bool]) -> list[str]:
+    """Return the distinct entries of the column `of` for the wanted tasks and measures, in order."""
+    keys = [key for evaluation in evaluations for key in evaluation.values]
+    return list(dict.fromkeys(name for task, name, measure in keys if wanted(task, measure)))
 
 
-def preferred(one: Evaluation) -> Estimate:
+def preference_of(evaluation: Evaluation) -> Number | None:
+    """Return the preference on test pairs, else on all pairs, else on val; None if it was not evaluated."""
+    by_split = {row.of: row for row in evaluation.numbers if (row.task, row.measure) == ("preference", "preference")}
+    return next((by_split[split] for split in ("test", "all", "val") if split in by_split), None)
+
+
+def preferred(evaluation: Evaluation) -> Estimate:
     """Return `preference_of` as an estimate; NaN if it was not evaluated."""
-    row = preference_of(one)
+    row = preference_of(evaluation)
     return Estimate(math.nan, 0) if row is None else Estimate(row.value, row.n, row.low, row.high)
 
 
-def lost(base: Evaluation | None, one: Evaluation, ability: _Ability) -> float:
+def lost(base: Evaluation | None, evaluation: Evaluation, ability: _Ability) -> float:
     """Return a model's loss of the base's abilities, as the mean over sets of images or kinds of text.
 
     The result is NaN if the abilities were not evaluated.
     """
     keys = [
-        (task, of, measure)
-        for task, of, measure in ([] if base is None else base.values)
-        if task == "transfer" and (of == "retrieval" if ability == "retrieval" else measure == "accuracy")
+        (task, name, measure)
+        for task, name, measure in ([] if base is None else base.values)
+        if task == "transfer" and (name == "retrieval" if ability == "retrieval" else measure == "accuracy")
     ]
     if base is None or not keys:
         return math.nan
-    return fmean(base.values[key] - one.values.get(key, math.nan) for key in keys)
+    return fmean(base.values[key] - evaluation.values.get(key, math.nan) for key in keys)
 
 
 def _value(key: RowKey) -> Read:
-    return lambda one: one.values.get(key, math.nan)
+    return lambda evaluation: evaluation.values.get(key, math.nan)
 
 
-def _readers_table(found: Sequence[Evaluation]) -> ResultTable:
+def _readers_table(evaluations: Sequence[Evaluation]) -> ResultTable:
     """Return the table of Pearson's r of scores with readers' ratings, plain and given text length."""
     columns = {question: _value(("blv", question, "pearson")) for question in QUESTIONS}
     columns |= {
         f"{question}, given length": _value(("blv", question, "pearson given length")) for question in QUESTIONS
     }
-    title = f"Correlation with ratings by blind and low-vision readers (Pearson's r{_ceilings(found)})"
-    return _table("table2", title, found, columns, share=False)
+    title = f"Correlation with ratings by blind and low-vision readers (Pearson's r{_ceilings(evaluations)})"
+    return _table("table2", title, evaluations, columns, share=False)
 
 
-def _ceilings(found: Sequence[Evaluation]) -> str:
-    """Return the highest correlations that the readers' agreement allows, in words; empty if they are not known."""
-    known = [
-        (question, one.values.get(("blv", question, "ceiling"), math.nan)) for one in found for question in QUESTIONS
+def _ceilings(evaluations: Sequence[Evaluation]) -> str:
+    """Return a clause with the highest correlations that the readers' agreement allows; empty if they are unknown."""
+    values = [
+        (question, evaluation.values.get(("blv", question, "ceiling"), math.nan))
+        for evaluation in evaluations
+        for question in QUESTIONS
     ]
-    ceilings = {question: value for question, value in known if not math.isnan(value)}
+    ceilings = {question: value for question, value in values if not math.isnan(value)}
     parts = [f"{question} {value:.2f}" for question, value in ceilings.items()]
-    return f"; at most to be expected of any score: {', '.join(parts)}" if parts else ""
+    return f"; ceiling for any score: {', '.join(parts)}" if parts else ""
 
 
-def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
+def _norms_table(evaluations: Sequence[Evaluation]) -> ResultTable:
     """Return the table of Pearson's r of word attributions with norms, by route.
 
     Values are means over seeds, with intervals that resample words.
     """
-    norms = sorted({of for one in found for task, of, _ in one.values if task == "norms"})
+    norms = sorted(_names(evaluations, lambda task, _: task == "norms"))
     keys = [
         Key("r", norm=norm, route=route, words=words)
         for norm in norms
@@ -231,22 +240,22 @@ def _norms_table(found: Sequence[Evaluation]) -> ResultTable:
 
     columns = {name: _value(("norms", key.norm, replace(key, norm="").column())) for name, key in names.items()}
     title = "Correlation of word attributions with norms, by route (Pearson's r); [95 % interval over words]"
-    return _table("table3", title, found, columns, share=False, interval=interval)
+    return _table("table3", title, evaluations, columns, share=False, interval=interval)
 
 
-def _domains_table(found: Sequence[Evaluation]) -> ResultTable:
+def _domains_table(evaluations: Sequence[Evaluation]) -> ResultTable:
     """Return the table of preferences on several data sets, with losses, and leads over words of the first data set."""
-    names = list(dict.fromkeys(of for one in found for task, of, _ in one.values if task == "domains"))
+    names = _names(evaluations, lambda task, _: task == "domains")
     measures = {"preference": "", "loss": " loss", BEYOND: " beyond words"}
     columns = {
         f"{name}{title}": _value(("domains", name, measure)) for name in names for measure, title in measures.items()
     }
     title = (
-        "Preference on several data sets (%), and below them that of words alone; a preference that does not exceed "
-        "the words of the first data shows nothing about images"
+        "Preference on several data sets (%), and in the lower rows the preference by words alone; a preference that "
+        "does not exceed words of the first data shows nothing about images"
     )
-    table = _table("table4", title, found, columns, share=True)
-    rows = {rule: {name: _first_of(found, name, rule) for name in names} for rule in RULES}
+    table = _table("table4", title, evaluations, columns, share=True)
+    rows = {rule: {name: _first_of(evaluations, name, rule) for name in names} for rule in RULES}
     cells = [
         tuple(Entry(() if math.isnan(value := row.get(column, math.nan)) else (value,)) for column in table.columns)
         for row in rows.values()
@@ -254,27 +263,27 @@ def _domains_table(found: Sequence[Evaluation]) -> ResultTable:
     return replace(table, rows=(*table.rows, *rows), cells=(*table.cells, *cells)) if table.columns else table
 
 
-def _first_of(found: Sequence[Evaluation], name: str, measure: str) -> float:
-    """Return a number that is the same for all models, from the first one that has it; NaN if none has."""
-    values = (one.values.get(("domains", name, measure), math.nan) for one in found)
+def _first_of(evaluations: Sequence[Evaluation], name: str, measure: str) -> float:
+    """Return a number that does not depend on the model, from the first model that has it; NaN if no model has it."""
+    values = (evaluation.values.get(("domains", name, measure), math.nan) for evaluation in evaluations)
     return next((value for value in values if not math.isnan(value)), math.nan)
 
 
 def words_correlation(members: Sequence[Evaluation], norm: str, route: str) -> Estimate:
     """Correlate the mean attribution of word types with a norm; the interval of the mean over seeds resamples words.
 
-    All values are NaN if no member knows the words.
+    All values are NaN if no member has attributions of words.
     """
     words, attributions, ratings = words_of(members, norm, route)
     return mean_correlation(attributions, ratings) if words else Estimate(math.nan, 0, math.nan, math.nan)
 
 
 def words_of(members: Sequence[Evaluation], norm: str, route: str) -> tuple[list[str], list[list[float]], list[float]]:
-    """Return the word types that all members know, each member's attributions of them, and their ratings (or NaN)."""
-    knowing = [one for one in members if route in one.words and norm in one.ratings]
-    if not knowing:
+    """Return the word types of all members, the attributions of the types in each member, and ratings (or NaN)."""
+    with_words = [member for member in members if route in member.words and norm in member.ratings]
+    if not with_words:
         return [], [], []
-    words = sorted(set.intersection(*(set(one.words[route]) for one in knowing)))
-    ratings = knowing[0].ratings[norm]
-    attributions = [[one.words[route][word] for word in words] for one in knowing]
+    words = sorted(set.intersection(*(set(member.words[route]) for member in with_words)))
+    ratings = with_words[0].ratings[norm]
+    attributions = [[member.words[route][word] for word in words] for member in with_words]
     return words, attributions, [ratings.get(word, math.nan) for word in words]

@@ -21,8 +21,8 @@ def at_alpha(measure: str, alpha: float) -> str:
 
 def curves_of(numbers: Iterable[Number]) -> dict[str, list[Number]]:
     """Return the numbers of each measure of `DOSED` at `ALPHAS`; empty if any number is missing."""
-    found = {number.measure: number for number in numbers if number.task == "dose"}
+    by_measure = {number.measure: number for number in numbers if number.task == "dose"}
     wanted = {measure: [at_alpha(measure, alpha) for alpha in ALPHAS] for measure in DOSED}
-    if any(name not in found for names in wanted.values() for name in names):
+    if any(name not in by_measure for names in wanted.values() for name in names):
         return {}
-    return {measure: [found[name] for name in names] for measure, names in wanted.items()}
+    return {measure: [by_measure[name] for name in names] for measure, names in wanted.items()}

@@ -11,7 +11,7 @@ from interp.errors import UserError
 
 @runtime_checkable
 class _OfModel(Protocol):
-    """Record that knows its model and seed."""
+    """Record about a model and its seed."""
 
     @property
     def about(self) -> dict[str, Any]:
@@ -22,46 +22,46 @@ class _OfModel(Protocol):
 One = TypeVar("One", bound=_OfModel)
 
 
-def groups_of(found: Sequence[One]) -> dict[str, list[One]]:
+def groups_of(models: Sequence[One]) -> dict[str, list[One]]:
     """Return groups of evaluations or runs that differ only in the seed, under distinct names.
 
     Raises:
         UserError: two members of a group have the same seed.
     """
     groups: dict[str, list[One]] = {}
-    for one in found:
-        groups.setdefault(one.about["group"], []).append(one)
+    for model in models:
+        groups.setdefault(model.about["group"], []).append(model)
     for members in groups.values():
-        label, seeds = members[0].about["label"], [one.about["seed"] for one in members]
+        label, seeds = members[0].about["label"], [member.about["seed"] for member in members]
         if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-            names = " and ".join(f"'{one.about['name']}'" for one in members if one.about["seed"] == twice[0])
-            raise UserError(f"more than one of the runs is {label} with seed {twice[0]}: {names}; name one")
+            names = " and ".join(f"'{member.about['name']}'" for member in members if member.about["seed"] == twice[0])
+            raise UserError(f"several runs are {label} with seed {twice[0]}: {names}; name only one of them")
     return dict(zip(_labels([members[0].about for members in groups.values()]), groups.values(), strict=True))
 
 
-def base_among(found: Sequence[One]) -> One | None:
+def base_among(models: Sequence[One]) -> One | None:
     """Return the base, if it is among the evaluations."""
-    return next((one for one in found if one.about["label"] == "base"), None)
+    return next((model for model in models if model.about["label"] == "base"), None)
 
 
 def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return names of models: their label, and the facts that are needed to distinguish models of one label."""
+    """Return names of models: the label, and the facts that distinguish models with equal labels."""
     labels = [about["label"] for about in abouts]
-    for tell in (
+    for detail in (
         lambda about: _differing(about, [each for each in abouts if each["label"] == about["label"]]),
         lambda about: Path(about["name"]).name,
         lambda about: about["name"],
         lambda about: about["group"],
     ):
         labels = [
-            f"{about['label']} ({tell(about)})" if labels.count(label) > 1 else label
+            f"{about['label']} ({detail(about)})" if labels.count(label) > 1 else label
             for about, label in zip(abouts, labels, strict=True)
         ]
     return labels
 
 
 def _differing(about: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
-    """Return the settings of a model in which models of its label differ; its folder if they differ in none."""
+    """Return the settings in which a model differs from models with its label; its folder if no setting differs."""
     parts = []
     if len({(each.get("layer"), each.get("size")) for each in alike}) > 1:
         parts.append(f"layer {about['layer']}, size {about['size']}")

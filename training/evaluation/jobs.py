@@ -38,7 +38,7 @@ class Plan:
         contrast: names of the two kinds of text.
         shown: pairs that are kept as examples, with their data set.
         certified: errors of the engine that measures the rotation, on one batch of texts (`certified_pairs`); empty
-            without a rotation.
+            if there is no rotation.
     """
 
     out: Path
@@ -52,30 +52,30 @@ class Plan:
 
 
 def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
-    """Run the jobs that are not done, and write the tables of all results in the folder.
+    """Run the jobs without results in the folder, and write the tables of all results.
 
     Returns:
         Numbers and notes of this plan's jobs.
     """
     # without new errors of the engine, keep those of an earlier task
-    known: dict[str, Any] = {"certified": plan.certified} if plan.certified else {}
-    with open_run(plan.out, plan.settings, about=plan.about, **known, **facts) as folder:
+    certificate: dict[str, Any] = {"certified": plan.certified} if plan.certified else {}
+    with open_run(plan.out, plan.settings, about=plan.about, **certificate, **facts) as folder:
         if plan.shown is not None:
             keep_examples(folder, *plan.shown)
         print(f"{plural(len(plan.jobs), 'task')}: {', '.join(job.name for job in plan.jobs)}", flush=True)
         for job in Bar(plan.jobs, desc="tasks", unit="task"):
             if not _is_done(folder, job):
-                found = job.compute()
-                rows = [row.row() for row in found.rows]
+                result = job.compute()
+                rows = [row.row() for row in result.rows]
                 folder.write(
-                    job.name, {"settings": job.settings, "rows": rows, "notes": found.notes, "details": found.details}
+                    job.name, {"settings": job.settings, "rows": rows, "notes": result.notes, "details": result.details}
                 )
         asked_for = {key: value for job in plan.jobs for key, value in job.settings.items()}
-        own = {job.name for job in plan.jobs}
+        planned = {job.name for job in plan.jobs}
         cells = {
             name: cell
             for name in TASKS
-            if (cell := _read(folder, name)) is not None and (name in own or _agrees(cell, asked_for))
+            if (cell := _read(folder, name)) is not None and (name in planned or _agrees(cell, asked_for))
         }
         every = [row for cell in cells.values() for row in cell["rows"]]
         write_table(pd.DataFrame(every, columns=list(COLUMNS)), plan.out, "results")
@@ -87,20 +87,20 @@ def carry_out(plan: Plan, **facts: Any) -> tuple[list[Number], list[str]]:
 
 
 def _is_done(folder: RunFolder, job: Job) -> bool:
-    """Return whether a task was done with the present settings."""
+    """Return whether the folder has results of a task with the present settings."""
     cell = _read(folder, job.name)
     return cell is not None and cell["settings"] == json.loads(to_json(job.settings))
 
 
 def _read(folder: RunFolder, name: str) -> TaskFile | None:
-    """Return the file of a task that was done before; None, with a note, if the file cannot be used."""
+    """Return the file of an earlier task; None, with a note, if the file cannot be used."""
     try:
         return folder.read(name, TaskFile)
     except StoreError as error:
-        print(f"note: {error.fault}; the task {name} is to be computed again")
+        print(f"note: {error.fault}; the task {name} is computed again")
         return None
 
 
-def _agrees(cell: TaskFile, known: Mapping[str, Any]) -> bool:
-    """Return whether an earlier task was evaluated with the same settings as those of this plan."""
-    return all(known.get(key, value) == value for key, value in cell["settings"].items())
+def _agrees(cell: TaskFile, settings: Mapping[str, Any]) -> bool:
+    """Return whether the settings of an earlier task agree with the given settings."""
+    return all(settings.get(key, value) == value for key, value in cell["settings"].items())

@@ -51,7 +51,7 @@ class EvaluatedPairs(LoadedModel):
 
     @property
     def reference(self) -> EmbeddedPairs | None:
-        """Train pairs that evidence refers to, if evidence is wanted."""
+        """Train pairs that evidence refers to; None if no evidence is measured."""
         return None if self.aligned is None else self.aligned.reference
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Evaluation of a model: loading of the model and of all data that the tasks need, and preparation of the tasks."""
+"""Evaluation of a model: load the model and the data of all tasks, and prepare the tasks."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from training.evaluation.tasks.task import Task
 from training.loop import ROTATION
 
 LEAST = 2  # number of pairs that sources of the same kind need
-# Number of train pairs that determine the gap, drawn at random; beyond it the held-out pairs limit the precision.
+# Number of train pairs that determine the gap, drawn at random; with more, held-out pairs would limit the precision.
 REFERENCE = 2048
 
 
 def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
-    """Load the model and all the data that the tasks need.
+    """Load the model and all data that the tasks need.
 
     Raises:
         UserError: something is missing or does not fit; nothing has been written then.
@@ -55,8 +55,8 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
         config = replace(config, data=data_sets(config.data)[0])
     kinds, _, limit = _pair_options(config, who)
     given = replace(given, kinds=kinds, limit=limit)
-    beside = f"{config.model}/evaluation" if who.is_run else f"runs/evaluate-{slug(config.model)}"
-    out = Path(config.out or beside)
+    default = f"{config.model}/evaluation" if who.is_run else f"runs/evaluate-{slug(config.model)}"
+    out = Path(config.out or default)
     check_device(config.device)
     check_folder(out)
     data = config.data or str(who.arguments.get("data", "toy"))
@@ -83,10 +83,10 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
 
 
 def _check_place(run: str, data: str) -> None:
-    """Raise `UserError` if a run names its data by a relative path that does not exist here."""
+    """Raise `UserError` if a run names its data by a relative path that does not exist."""
     path = re.sub(r"^(csv|concadia):", "", data)
     if path != data and not os.path.isabs(path) and not os.path.lexists(path):
-        raise UserError(f"'{run}' was made with {quoted(data)}, which is not here; name the data with --data")
+        raise UserError(f"the data of '{run}', {quoted(data)}, do not exist here; name the data with --data")
 
 
 def _on_pairs(
@@ -106,38 +106,39 @@ def _on_pairs(
     if subspace is not None:
         features = features.tokenized(clip)
     aligned = None if subspace is None else AlignedSubspace(subspace, sources, config.seed)
-    own = EvaluatedPairs(config, on.who, clip, data, features, aligned)
+    model = EvaluatedPairs(config, on.who, clip, data, features, aligned)
     notes = [*clip.notes]
     if measured and aligned is not None:
-        reference, problems = _reference(own, every)
-        own = replace(own, aligned=replace(aligned, reference=reference))
+        reference, problems = _reference(model, every)
+        model = replace(model, aligned=replace(aligned, reference=reference))
         notes += problems
-    held_out = [features.pairs[row] for row in own.held_out]
+    held_out = [features.pairs[row] for row in model.held_out]
     splits = dict.fromkeys(pair.split for pair in held_out)
     few = [note for split in splits for note in without_intervals(features.pairs, split)]
     facts: dict[str, Any] = {"contrast": pairs.contrast, "shown": (features.data, tuple(held_out[:EXAMPLES]))}
     if subspace is not None:
         facts["certified"] = certified_pairs(clip, features, [subspace.site.layer])
-    return own, [*notes, *pairs.notes, *features.notes, *few], facts
+    return model, [*notes, *pairs.notes, *features.notes, *few], facts
 
 
 def _pairs(config: EvaluateConfig, who: EvaluatedModel, data: str) -> PairSet:
-    """Return the pairs of the data, in the splits that a run was made with."""
+    """Return the pairs of the data, with the splits of the run's training."""
     kinds, split, limit = _pair_options(config, who)
     return load_pairs(data, kinds=kinds, split=split, limit=limit)
 
 
 def _pair_options(config: EvaluateConfig, who: EvaluatedModel) -> tuple[str | None, str | None, int | None]:
-    """Return kinds, split and limit: those of the options, or those that a run on the same data was made with."""
-    own = who.arguments if config.data in (None, who.arguments.get("data")) else {}
+    """Return kinds, split and limit from the options, or else from the arguments of a run on the same data."""
+    arguments = who.arguments if config.data in (None, who.arguments.get("data")) else {}
     kinds, split, limit = (
-        own.get(name) if (given := getattr(config, name)) is None else given for name in ("kinds", "split", "limit")
+        arguments.get(name) if (given := getattr(config, name)) is None else given
+        for name in ("kinds", "split", "limit")
     )
     return kinds, split, limit
 
 
 def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:
-    """Return the pairs to evaluate on; for a run, the pairs that it was not trained on."""
+    """Return the pairs of the splits that the options name."""
     chosen = [name.strip() for name in config.splits.split(",")]
     for name in chosen:
         pairs.split(name)  # raises if there are none
@@ -147,7 +148,7 @@ def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:
 def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None, list[str]]:
     """Return the train pairs that the evidence refers to, with their images, and notes.
 
-    If there are more than `REFERENCE` train pairs, that many are drawn at random with the seed, in the order of the
+    If there are more than `REFERENCE` train pairs, this number is drawn at random with the seed, in the order of the
     data.
     """
     if on.config.controls == "none" or on.aligned is None:
@@ -157,13 +158,13 @@ def _reference(on: EvaluatedPairs, every: PairSet) -> tuple[EmbeddedPairs | None
     drawn = np.random.default_rng(on.config.seed).permutation(len(train))[:REFERENCE]
     train = [train[i] for i in sorted(drawn.tolist())]
     if min(len(train), len(on.held_out)) < LEAST:
-        return None, [f"beside IIA nothing is measured, which takes {LEAST} train pairs and as many that are held out"]
+        return None, [f"only IIA is measured: other evidence needs {LEAST} train pairs and {LEAST} held-out pairs"]
     features = image_features(on.clip, replace(every, pairs=tuple(train)), skip_bad=on.config.skip_bad_images)
     return features, list(features.notes)
 
 
 def _sources(config: EvaluateConfig, who: EvaluatedModel, subspace: Subspace | None) -> Sources:
-    """Return the sources of the options, or those that the subspace, or the run that holds it, was trained with."""
+    """Return the sources of the options, or else the sources in the training of the subspace or of its run."""
     if config.sources is not None:
         return config.sources
     trained: Mapping[str, Any] = who.settings if subspace is None or config.rotation is None else subspace.facts
@@ -173,13 +174,13 @@ def _sources(config: EvaluateConfig, who: EvaluatedModel, subspace: Subspace | N
 def _check_sources(sources: Sources, features: EmbeddedPairs) -> None:
     counts = Counter(pair.split for pair in features.pairs)
     if sources == "random" and (few := [name for name, count in counts.items() if count < 2]):
-        raise DataError(f"{few[0]} has 1 pair, random sources need 2; raise --limit, or choose --sources paired")
+        raise DataError(f"{few[0]} has 1 pair, but random sources need 2; raise --limit, or choose --sources paired")
 
 
 def _subspace(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Subspace | None:
-    """Return the subspace named by the options, or the one in a run folder; it must fit the model."""
-    beside = Path(config.model) / ROTATION
-    path = Path(config.rotation) if config.rotation else beside if who.is_run and beside.is_file() else None
+    """Return the subspace of the options, or else of the run folder; raise `SiteMismatch` if it does not fit."""
+    stored = Path(config.model) / ROTATION
+    path = Path(config.rotation) if config.rotation else stored if who.is_run and stored.is_file() else None
     if path is None:
         return None
     subspace = load_subspace(path)
@@ -187,7 +188,7 @@ def _subspace(config: EvaluateConfig, clip: Clip, who: EvaluatedModel) -> Subspa
     site.check(clip)
     if site.tower != "text" or subspace.width != clip.width("text"):
         raise SiteMismatch(
-            f"the rotation '{path}' is for width {subspace.width} of the {site.tower} tower, "
-            f"the text tower of {clip.name} has {clip.width('text')}"
+            f"the rotation '{path}' has width {subspace.width} in the {site.tower} tower, "
+            f"but the text tower of {clip.name} has width {clip.width('text')}"
         )
     return subspace

@@ -11,7 +11,7 @@ from interp.cli import cut, folded
 from interp.measures.schema import Unit
 from interp.stats import Estimate
 
-LONGEST = 44  # most letters of a cell: a third of a terminal
+LONGEST = 44  # largest number of letters of a cell: a third of a terminal
 COLUMNS = ("task", "of", "measure", "value", "low", "high", "n")
 
 
@@ -42,9 +42,9 @@ class Number:
         return {column: values[column] for column in COLUMNS}
 
 
-def measured(task: str, of: str, measure: str, found: Estimate) -> Number:
-    """Return an estimate as a number of an evaluation."""
-    return Number(task, of, measure, found.value, found.n, found.low, found.high)
+def measured(task: str, scope: str, measure: str, estimate: Estimate) -> Number:
+    """Return an estimate as a number of an evaluation; the scope is the entry of the column `of`."""
+    return Number(task, scope, measure, estimate.value, estimate.n, estimate.low, estimate.high)
 
 
 def terminal_table(rows: Sequence[Number], units: Mapping[str, Mapping[str, Unit]]) -> str:

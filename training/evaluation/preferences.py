@@ -15,8 +15,8 @@ from training.evaluation.numbers import Number, measured
 def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
     """Return preference accuracy by split, over all pairs if there are several splits, and by which text is longer.
 
-    A model that merely prefers long texts does well on one half of the control by length and badly on the other. Ties
-    count half. Intervals take groups of pairs (articles) together.
+    A model that merely prefers long texts does well on one half of the control by length and badly on the other half.
+    Ties count half. Intervals respect groups of pairs (articles).
 
     Args:
         pairs: n pairs.
@@ -43,11 +43,11 @@ def preferences(pairs: Sequence[Pair], contrast: Contrast, positive: np.ndarray,
 
 
 def given_preferences(contrast: Contrast, positive: np.ndarray, negative: np.ndarray) -> list[Number]:
-    """Return preference accuracy of scores about which nothing else is known; ties count half."""
+    """Return preference accuracy of scores without splits, lengths or groups; ties count half."""
     hits = preference(positive, negative)
-    found = measured("preference", "all", "preference", wilson(float(hits.sum()), len(hits)))
+    share = measured("preference", "all", "preference", wilson(float(hits.sum()), len(hits)))
     means = zip(contrast.kinds, (positive, negative), strict=True)
     return [
-        found,
+        share,
         *(Number("preference", "all", f"mean {kind} score", float(v.mean()), len(hits)) for kind, v in means),
     ]

@@ -30,16 +30,16 @@ _Models = Literal["base", "fine-tuned"]
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """Line of `assets/published.csv`. Every line of the file is compared.
+    """Line of `assets/published.csv`.
 
     Attributes:
-        models: our models with this counterpart: the base (and given scores), or every model whose weights were
-            fine-tuned.
-        key: task, of and measure of our number, as in `results.csv`.
+        models: models that the number is compared with: the base (and given scores), or all models with fine-tuned
+            weights.
+        key: task, of and measure of the models' number, as in `results.csv`.
         lost: True if the number is the loss against the base.
         low, high: ends of the published range, which are equal for a single number; a share is from 0 to 1.
         about: True if the source rounds to whole points.
-        prefix: text that was put before each rated text.
+        prefix: text before each rated text.
         source: publication.
         place: place of the number in the source, and its data.
     """
@@ -57,11 +57,11 @@ class PublishedNumber:
     @property
     def title(self) -> str:
         """Name of the number in a table."""
-        task, of, measure = self.key
+        task, scope, measure = self.key
         name = {"macro_f1": "macro-F1", "pearson": "r"}.get(measure, measure)
         if task == "blv":
-            return f"{name} with readers, {of}"
-        return f"{name} on {of}{', lost' if self.lost else ''}"
+            return f"{name} with readers, {scope}"
+        return f"{name} on {scope}{', lost' if self.lost else ''}"
 
     @property
     def share(self) -> bool:
@@ -76,8 +76,8 @@ class Comparison:
     Attributes:
         model: name of the model, with the number of its seeds.
         published: published number.
-        values: the model's numbers, one for each seed that has it.
-        alike: True if both were measured in the same way, as far as that is recorded.
+        values: numbers of the model, one for each seed with the number.
+        alike: True if no recorded setting differs between both numbers.
     """
 
     model: str
@@ -114,7 +114,7 @@ def published_numbers() -> tuple[PublishedNumber, ...]:
     )
 
 
-def with_published(found: Sequence[Evaluation], out: Path | None) -> str:
+def with_published(evaluations: Sequence[Evaluation], out: Path | None) -> str:
     """Return published numbers next to those of models, as text; also write files if a folder is given.
 
     Args:
@@ -124,24 +124,24 @@ def with_published(found: Sequence[Evaluation], out: Path | None) -> str:
     Raises:
         UserError: no model has a published counterpart.
     """
-    rows = comparisons(found)
+    rows = comparisons(evaluations)
     if not rows:
-        raise UserError("--paper: none of these models has published numbers; name a base or a fine-tuned run")
+        raise UserError("--paper: no published numbers exist for these models; name a base or a fine-tuned run")
     if out is not None:
         write_atomic(out / f"{_NAME}.csv", csv_text(_frame(rows)).encode())
-        write_atomic(out / f"{_NAME}.md", _markdown(rows, found).encode())
-    title = f"{_NAME}: published numbers, and those of these models (% or r; mean ± SD over n seeds)"
-    return "\n".join([wrapped(title), "", *folded(_texts(rows), left=2), "", wrapped(_caution(found))])
+        write_atomic(out / f"{_NAME}.md", _markdown(rows, evaluations).encode())
+    title = f"{_NAME}: published numbers, and numbers of these models (% or r; mean ± SD over n seeds)"
+    return "\n".join([wrapped(title), "", *folded(_texts(rows), left=2), "", wrapped(_caution(evaluations))])
 
 
-def comparisons(found: Sequence[Evaluation]) -> list[Comparison]:
-    """Return a row for each model and each published counterpart of its numbers, measured or not."""
-    base = base_among(found)
+def comparisons(evaluations: Sequence[Evaluation]) -> list[Comparison]:
+    """Return a row for each model and each published number that it is compared with, measured or not."""
+    base = base_among(evaluations)
     return [
         Comparison(
             f"{label} (n = {len(members)})", number, _values(base, members, number), _is_alike(members[0], number)
         )
-        for label, members in groups_of(found).items()
+        for label, members in groups_of(evaluations).items()
         if (kind := _kind(members[0].about)) is not None
         for number in published_numbers()
         if number.models == kind
@@ -149,24 +149,24 @@ def comparisons(found: Sequence[Evaluation]) -> list[Comparison]:
 
 
 def _kind(about: Mapping[str, object]) -> _Models | None:
-    """Return the published models that a model is compared with; None for an edit. Given scores count as the base's."""
+    """Return the published models that a model is compared with; None for an edit. Given scores count as a base."""
     if about["label"] == "base" or "objective" not in about:
         return "base"
     return "fine-tuned" if about.get("tuning") in ("lora", "full") else None
 
 
-def _is_alike(one: Evaluation, number: PublishedNumber) -> bool:
-    """Return whether a task had the prefix of the published number; the prefix of given scores is unknown."""
-    settings: Mapping[str, object] = {**one.settings.get(number.key[0], {})}
+def _is_alike(evaluation: Evaluation, number: PublishedNumber) -> bool:
+    """Return whether a task has the prefix of the published number; True if the prefix is unknown (given scores)."""
+    settings: Mapping[str, object] = {**evaluation.settings.get(number.key[0], {})}
     return settings.get("prefix", number.prefix) == number.prefix
 
 
 def _values(base: Evaluation | None, members: Sequence[Evaluation], number: PublishedNumber) -> tuple[float, ...]:
-    own = [member.values.get(number.key, math.nan) for member in members]
+    values = [member.values.get(number.key, math.nan) for member in members]
     if number.lost:
         start = math.nan if base is None else base.values.get(number.key, math.nan)
-        own = [start - value for value in own]
-    return tuple(value for value in own if not math.isnan(value))
+        values = [start - value for value in values]
+    return tuple(value for value in values if not math.isnan(value))
 
 
 def _texts(rows: Sequence[Comparison]) -> list[list[str]]:
@@ -197,14 +197,14 @@ def _shown(value: float, share: bool) -> str:
     return f"{100 * value:.1f}" if share else f"{value:+.3f}"
 
 
-def _caution(found: Sequence[Evaluation]) -> str:
-    """Return a sentence on whether the published numbers are comparable to these."""
-    base = base_among(found)
-    needed = f"The published numbers are of {PAPER_BASE}; its fine-tuned models were trained and evaluated on Concadia."
+def _caution(evaluations: Sequence[Evaluation]) -> str:
+    """Return sentences on the comparability of the published numbers."""
+    base = base_among(evaluations)
+    needed = f"The published numbers are for {PAPER_BASE}; fine-tuned models were trained and evaluated on Concadia."
     if base is None:
-        return f"{needed} The base is not among these models, so what they lost is unknown; name it too."
+        return f"{needed} The base is not among these models, so their losses are unknown; add the base."
     if base.about["name"] != PAPER_BASE:
-        return f"{needed} These are of the base '{base.about['name']}', so their numbers need not agree."
+        return f"{needed} These models have the base '{base.about['name']}', so their numbers need not agree."
     return f"{needed} A difference within the spread over seeds, or within the interval of a number, shows nothing."
 
 
@@ -228,9 +228,9 @@ def _frame(rows: Sequence[Comparison]) -> pd.DataFrame:
     )
 
 
-def _markdown(rows: Sequence[Comparison], found: Sequence[Evaluation]) -> str:
+def _markdown(rows: Sequence[Comparison], evaluations: Sequence[Evaluation]) -> str:
     head, *body = ([*line[:-1], line[-1].replace("|", "\\|")] for line in _texts(rows))
     rule = ["---", "---", *["---:"] * 3, "---"]
     lines = "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *body))
     places = dict.fromkeys(f"{row.published.title}: {row.published.source}, {row.published.place}" for row in rows)
-    return f"{lines}\n{_caution(found)}\n\n" + "".join(f"- {place}\n" for place in places)
+    return f"{lines}\n{_caution(evaluations)}\n\n" + "".join(f"- {place}\n" for place in places)

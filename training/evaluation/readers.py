@@ -15,13 +15,13 @@ AGREEMENT = ("variance of readers", "variance of texts", "variance of the rest",
 CORRELATIONS: tuple[CorrelationMethod, ...] = ("pearson", "spearman")
 
 
-def agreement_with_readers(rated: RatedTexts, found: np.ndarray, other: np.ndarray | None = None) -> list[Number]:
+def agreement_with_readers(rated: RatedTexts, scores: np.ndarray, other: np.ndarray | None = None) -> list[Number]:
     """Correlate scores with mean ratings; intervals resample images, each of which has several texts.
 
     Args:
         rated: rated texts.
-        found: scores of the rated texts.
-        other: scores by another model; the difference of both correlations is added, in the same resamples.
+        scores: scores of the rated texts.
+        other: scores by another model; the difference of both correlations is added, with the same resamples.
     """
     images = [text.image for text in rated.texts]
     length = np.array([len(text.description) for text in rated.texts], dtype=float)
@@ -29,30 +29,31 @@ def agreement_with_readers(rated: RatedTexts, found: np.ndarray, other: np.ndarr
     for question in QUESTIONS:
         ratings = [text.ratings[question] for text in rated.texts]
         for method in CORRELATIONS:
-            rows.append(measured("blv", question, method, correlate(found, ratings, images, method=method)))
+            rows.append(measured("blv", question, method, correlate(scores, ratings, images, method=method)))
         for method in CORRELATIONS:
-            given = correlate(found, ratings, images, given=length, method=method)
+            given = correlate(scores, ratings, images, given=length, method=method)
             rows.append(measured("blv", question, f"{method} given length", given))
         rows.append(measured("blv", question, "pearson of length", correlate(length, ratings, images)))
-        rows.append(measured("blv", question, "order within images", order_within(found, ratings, images)))
+        rows.append(measured("blv", question, "order within images", order_within(scores, ratings, images)))
         rows.append(measured("blv", question, "order within images of length", order_within(length, ratings, images)))
         if other is not None:
             for method in CORRELATIONS:
-                more = difference(found, other, ratings, images, method=method)
+                more = difference(scores, other, ratings, images, method=method)
                 rows.append(measured("blv", question, f"{method} more than the other", more))
         rows += _agreement(rated, question)
     return rows
 
 
 def _agreement(rated: RatedTexts, question: str) -> list[Number]:
-    """Return measures of the readers' agreement, which bounds the correlation of any score with their means."""
+    """Return measures of the readers' agreement, which limits the correlation of any score with mean ratings."""
     if not all(text.readers for text in rated.texts):
         return []
     people = [reader for text in rated.texts for reader in text.readers]
     items = [str(i) for i, text in enumerate(rated.texts) for _ in text.readers]
     ratings = np.array([rating for text in rated.texts for rating in text.answers[question]])
-    found = rater_variances(ratings, people, items)
+    variances = rater_variances(ratings, people, items)
     counts = [sum(not math.isnan(rating) for rating in text.answers[question]) for text in rated.texts]
     raters = harmonic_mean([count for count in counts if count] or [1])
-    values = (found.people, found.items, found.rest, found.reliability(raters), found.ceiling(raters))
+    bounds = (variances.reliability(raters), variances.ceiling(raters))
+    values = (variances.people, variances.items, variances.rest, *bounds)
     return [Number("blv", question, name, value, sum(counts)) for name, value in zip(AGREEMENT, values, strict=True)]

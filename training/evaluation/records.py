@@ -31,7 +31,7 @@ class ScoresOfPair(TypedDict):
 
 
 class _Details(TypedDict, total=False):
-    """Scores of examples, word attributions by route and ratings by norm, which some tasks keep besides numbers."""
+    """Details that some tasks keep: scores of examples, word attributions by route, and ratings by norm."""
 
     examples: list[ScoresOfPair]
     words: dict[str, dict[str, Real]]
@@ -39,7 +39,7 @@ class _Details(TypedDict, total=False):
 
 
 class TaskSettings(TypedDict, total=False):
-    """Settings that the numbers of a task depend on; a task on rated texts has no contrast."""
+    """Settings that determine the numbers of a task; a task on rated texts has no contrast."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -55,7 +55,7 @@ class TaskFile(TypedDict):
     details: _Details
 
 
-class ModelFacts(TypedDict):
+class _ModelFacts(TypedDict):
     """Facts about the evaluated model, for tables of several models; a fine-tuned model has more."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
@@ -98,7 +98,7 @@ class _TuningSettings(TypedDict):
 
 
 class _TuningArguments(TypedDict):
-    """Options of a fine-tuning that its evaluation takes over."""
+    """Options of a fine-tuning that its evaluation uses."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -129,6 +129,6 @@ class TuningManifest(TypedDict):
 class EvaluationManifest(TypedDict):
     """Manifest of an evaluation; an unfinished evaluation has no `tasks`, the names of the tasks in its tables."""
 
-    about: ModelFacts
+    about: _ModelFacts
     tasks: NotRequired[list[str]]
     finished: NotRequired[str]

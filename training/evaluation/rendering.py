@@ -1,4 +1,4 @@
-"""Tables as text: for the terminal, as CSV with every digit, as Markdown, and as LaTeX that fits a page. No torch."""
+"""Tables as text: for the terminal, as CSV in full precision, as Markdown, and as LaTeX that fits a page. No torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interp.runs.files import write_atomic
 from interp.runs.spreadsheet import csv_text
 
 _PLUS_MINUS = " ± "
-_ACROSS = 5  # models in a row of tables: more would not fit on a page
+_ACROSS = 5  # largest number of models side by side on a page
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -39,12 +39,12 @@ _SPECIAL = {
 
 @dataclass(frozen=True)
 class Entry:
-    """Values of a model in one column over seeds, if it was measured; and a 95 % interval of their mean, or NaN.
+    """Values of a model in one column over seeds, and a 95 % interval of their mean, or NaN.
 
     Attributes:
-        values: one value for each seed with a measurement.
+        values: one value for each measured seed; empty if the column was not measured.
         low, high: ends of the interval.
-        of: number of seeds of the model; the column may not have been measured for all.
+        of: number of seeds of the model, measured or not.
     """
 
     values: tuple[float, ...]
@@ -109,13 +109,13 @@ def _texts(table: ResultTable) -> list[list[str]]:
 
 
 def terminal(table: ResultTable) -> str:
-    """Return plain text, one line per model; columns for which a terminal has no room continue below."""
+    """Return plain text, one line per model; columns that do not fit into the terminal continue below."""
     title = wrapped(f"{table.name}: {table.title}; mean ± SD over n seeds")
     return "\n".join([title, "", *folded([[cut(name, WIDTH // 2), *cells] for name, *cells in _texts(table)])])
 
 
 def csv(table: ResultTable) -> str:
-    """Return a CSV table with every digit: mean, SD, n and interval of each column."""
+    """Return a CSV table in full precision: mean, SD, n and interval of each column."""
     head = ["model", *(f"{column}{part}" for column in table.columns for part in ("", " sd", " n", " low", " high"))]
     rows = []
     for name, cells in zip(table.rows, table.cells, strict=True):
@@ -157,7 +157,7 @@ def latex(table: ResultTable) -> str:
 
 
 def _tabular(table: ResultTable, models: slice) -> str:
-    """Return the table of some of the models."""
+    """Return the table of a slice of the models."""
     names, columns = table.rows[models], table.cells[models]
     head = " & ".join(["", *(_stacked(_short_lines(name), "c") for name in names)])
     lines = []

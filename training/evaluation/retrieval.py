@@ -1,4 +1,4 @@
-"""Retrieval within groups: whether an image's own text scores highest (Radford et al. 2021)."""
+"""Retrieval within groups: an image is a hit if its own text scores highest (Radford et al. 2021)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def retrieval(images: Embeddings, texts: Embeddings, groups: Sequence[str]) -> n
     hits = np.zeros(len(groups))
     for members in _rows(groups).values():
         scores = images[members] @ texts[members].T
-        own = scores.diagonal().clone()
-        hits[members] = (own > scores.fill_diagonal_(-torch.inf).amax(1)).cpu().numpy()
+        matching = scores.diagonal().clone()
+        hits[members] = (matching > scores.fill_diagonal_(-torch.inf).amax(1)).cpu().numpy()
     return hits
 
 
 def retrieval_losses(images: Embeddings, texts: Embeddings, groups: Sequence[str], scale: float) -> np.ndarray:
-    """Return the cross-entropy of picking an image's own text among those of its group.
+    """Return the cross-entropy of picking an image's own text among the texts of its group.
 
     Unlike a share of hits, the cross-entropy has no ceiling.
 
@@ -68,13 +68,13 @@ def _rows(groups: Sequence[str]) -> dict[str, list[int]]:
 
 
 def random_sets(n: int, seed: int) -> tuple[list[int], list[str]]:
-    """Return the rows of n pairs in random sets of 64, and the set of each row; pairs that fill no set are left out."""
+    """Return the rows of n pairs in random sets of 64, and the set of each row; incomplete sets are omitted."""
     order = np.random.default_rng(seed).permutation(n)[: max(1, n // _AMONG) * _AMONG].tolist()
     return order, [str(i // _AMONG) for i in range(len(order))]
 
 
 def retrieved(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[dict[str, Estimate], list[str]]:
-    """Return how often an image's own text scores highest among those of its set, by kind of text, and notes.
+    """Return the share of images whose own text scores highest in its set, by kind of text, and notes.
 
     Args:
         clip: model.
@@ -96,7 +96,7 @@ def retrieval_sets(
 ) -> tuple[EmbeddedPairs, Sequence[str], list[str]]:
     """Return pairs for retrieval with their images, the set of each pair, and notes.
 
-    The toy world draws sets of scenes that no text confuses. Pairs of other data are put into sets at random.
+    For the toy world, sets of scenes are drawn whose texts are never ambiguous. Other pairs form random sets.
 
     Args:
         clip: model.
@@ -105,9 +105,9 @@ def retrieval_sets(
         seed: seed of the sets.
     """
     if data == "toy":
-        sets = image_features(clip, load_distinct(of=_AMONG, seed=seed))
+        sets = image_features(clip, load_distinct(size=_AMONG, seed=seed))
         return sets, sets.groups, []
     rows, groups = random_sets(len(features), seed)
     sets = features.take(rows)
-    few = [f"retrieval is among {len(sets)} pairs, all that were held out"] if len(sets) < _AMONG else []
+    few = [f"retrieval is among all {len(sets)} held-out pairs"] if len(sets) < _AMONG else []
     return sets, groups, few

@@ -1,4 +1,4 @@
-"""Evaluation of scores that are given in a file instead of a model."""
+"""Evaluation of scores from a file instead of a model."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     contrast = Contrast.parse(config.kinds) if config.kinds else PAPER
     if task == "blv":
         rated = load_ratings(config)
-        found = text_scores(path, rated)
+        scores = text_scores(path, rated)
         rival = None if config.against is None else text_scores(Path(config.against), rated)
         settings = {"ratings": rated.fingerprint, "against": None if rival is None else digest(map(repr, rival))}
-        key = digest(map(repr, found))
-        job = Job("blv", settings, lambda: TaskResult(agreement_with_readers(rated, found, rival)))
+        key = digest(map(repr, scores))
+        job = Job("blv", settings, lambda: TaskResult(agreement_with_readers(rated, scores, rival)))
     else:
         table = read_pair_scores(path)
         key = digest(f"{name} {values!r}" for name, values in sorted(table.items()))
         if config.data is None:
             both = np.array(list(table.values()))
             job = Job("preference", {}, lambda: TaskResult(given_preferences(contrast, both[:, 0], both[:, 1])))
-            notes = ("without --data concadia:FOLDER nothing is known of splits and lengths",)
+            notes = ("splits and lengths are unknown without --data concadia:FOLDER",)
         else:
             pairs = without_equal_texts(
                 load_pairs(config.data, kinds=config.kinds, split=config.split, limit=config.limit, as_published=True)
             )
             if absent := [pair.id for pair in pairs.pairs if pair.id not in table]:
                 raise DataError(
-                    f"'{path}' has no scores for {len(absent)} of the {len(pairs)} pairs of {config.data}, "
-                    f"the first is {absent[0]}"
+                    f"'{path}' has no scores for {len(absent)} of the {len(pairs)} pairs of {config.data}; "
+                    f"the first of these pairs is {absent[0]}"
                 )
             scored = np.array([table[pair.id] for pair in pairs.pairs])
             job = Job(
@@ -64,9 +64,9 @@ def of_scores(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
                 lambda: TaskResult(preferences(pairs.pairs, pairs.contrast, scored[:, 0], scored[:, 1])),
             )
             few = [
-                one
+                note
                 for split in {pair.split: None for pair in pairs.pairs}
-                for one in without_intervals(pairs.pairs, split)
+                for note in without_intervals(pairs.pairs, split)
             ]
             notes, contrast = (*pairs.notes, *few), pairs.contrast
     about = {"name": str(path), "label": f"scores of {path.stem}", "base": key, "group": key, "seed": 0}

@@ -23,10 +23,10 @@ class Evaluation:
     """Evaluated model, read from its folder.
 
     Attributes:
-        about: name, label, base, group (the common identity of seeds) and seed.
+        about: name, label, base, group (identity that all seeds share) and seed.
         values: value of each measure.
         folder: folder of the evaluation.
-        settings: task -> settings that its numbers depend on, apart from the model.
+        settings: task -> settings that determine its numbers, except for the model.
         words: route -> word type -> mean attribution; empty if norms were not evaluated.
         ratings: norm -> word type -> rating.
         shown: id and scores of both texts of the pairs that the folder keeps as examples.
@@ -46,17 +46,17 @@ class Evaluation:
 
     @property
     def given(self) -> bool:
-        """True if scores were given instead of a model."""
+        """True for given scores instead of a model."""
         return self.about["label"] != "base" and "objective" not in self.about
 
 
 def read(path: Path) -> Evaluation:
-    """Read an evaluation, or that of a fine-tuned run.
+    """Read an evaluation from its folder or from the folder of its run.
 
     Raises:
-        StoreError: there is none, or it is damaged.
+        StoreError: the evaluation is missing or damaged.
     """
-    check_tree(path)  # the names inside of a run are not trusted
+    check_tree(path)  # names inside a run folder are not trusted
     inside = RunFolder(path / "evaluation")
     folder = inside if os.path.isfile(inside.manifest_path) else RunFolder(path)
     if folder.settings["kind"] != "evaluation":
@@ -65,14 +65,14 @@ def read(path: Path) -> Evaluation:
     cells = {task: cell for task in TASKS if (cell := folder.read(task, TaskFile)) is not None}
     tasks = manifest.get("tasks")
     if tasks is None or not set(tasks) <= set(cells):
-        raise StoreError(f"the evaluation in '{folder.path}' lacks tasks that its tables hold; evaluate again")
+        raise StoreError(f"the evaluation in '{folder.path}' lacks files of tasks in its tables; evaluate again")
     numbers = [Number(**row) for task in tasks for row in cells[task]["rows"]]
     values = {(number.task, number.of, number.measure): number.value for number in numbers}
     settings = {task: cell["settings"] for task, cell in cells.items()}
     details = {task: cell["details"] for task, cell in cells.items()}
     norms = details.get("norms", {})
-    held = [settings[task] for task in tasks]  # other tasks may have another contrast
-    kinds = next((own["contrast"] for own in held if "contrast" in own), PAPER.kinds)
+    shown = [settings[task] for task in tasks]  # other tasks may have another contrast
+    kinds = next((group["contrast"] for group in shown if "contrast" in group), PAPER.kinds)
     examples = details.get("preference", {}).get("examples", [])
     words, ratings = norms.get("words", {}), norms.get("ratings", {})
     return Evaluation(

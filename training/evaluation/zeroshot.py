@@ -1,4 +1,4 @@
-"""Zero-shot classification (Radford et al. 2021), also with Z of other texts in the prompts."""
+"""Zero-shot classification (Radford et al. 2021), also with prompts that get Z of other texts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def classify(images: Embeddings, texts: Float[Tensor, "m embed"], prompts: Seque
 def swapped_prompts(
     clip: Clip, prompts: Tokens, part: PairsAtSite, subspace: Subspace, seed: int
 ) -> Iterator[tuple[Embeddings, Embeddings]]:
-    """Yield embeddings of prompts with Z of texts about other things; the kind of a prompt should not change an answer.
+    """Yield embeddings of prompts with Z of unrelated texts; the kind of a prompt should not change an answer.
 
     Args:
         clip: model.
@@ -64,8 +64,8 @@ def swapped_prompts(
         seed: seed of the `DRAWS` draws, each of which draws a pair for each prompt independently.
 
     Yields:
-        For each draw, the unit-norm embeddings of all prompts with Z of their pair's positive text, and those with Z of
-        its negative text.
+        For each draw, the unit-norm embeddings of all prompts with Z of the positive text of their pair, and with Z of
+        the negative text.
     """
     run, site = clean_texts(clip, prompts, [part.site]), part.site
     generator = torch.Generator().manual_seed(seed)

@@ -15,7 +15,7 @@ _OUTER = 0.25  # share of the pairs on which models disagree most, of those on w
 
 
 @dataclass(frozen=True)
-class ChosenPair:
+class _ChosenPair:
     """One chosen pair.
 
     Attributes:
@@ -29,7 +29,7 @@ class ChosenPair:
     weight: float
 
 
-def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[ChosenPair]:
+def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[_ChosenPair]:
     """Choose pairs by `training.studies.rule`; all of them, each with weight 1, if there are no more than n.
 
     Args:
@@ -49,12 +49,12 @@ def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[Ch
     order = disagreement_order(scores)
     strata = _strata(len(order))
     if len(order) <= n:
-        return [ChosenPair(int(order[rank]), name, 1.0) for name, ranks in strata.items() for rank in ranks]
+        return [_ChosenPair(int(order[rank]), name, 1.0) for name, ranks in strata.items() for rank in ranks]
     out = []
     for name, number in _numbers(strata, n).items():
         ranks = strata[name]
         drawn = rng.choice(len(ranks), number, replace=False)
-        out += [ChosenPair(int(order[ranks[i]]), name, len(ranks) / number) for i in drawn]
+        out += [_ChosenPair(int(order[ranks[i]]), name, len(ranks) / number) for i in drawn]
     return out
 
 

@@ -75,22 +75,22 @@ def load_toy(size: ToySize | None = None, *, seed: int = 0) -> PairSet:
     return pair_set("toy", drawn)
 
 
-def load_distinct(sets: int = 16, of: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
+def load_distinct(sets: int = 16, size: int = 64, *, split: str = "test", seed: int = 0) -> PairSet:
     """Return sets of pairs for retrieval; within its set, a text fits only one image.
 
     Args:
         sets: number of sets; a pair's group is the number of its set.
-        of: number of pairs in each set.
+        size: number of pairs in each set.
         seed: seed of scenes, texts and pixels.
 
     Raises:
-        ValueError: the split has too few combinations for `of` distinct scenes.
+        ValueError: the split has too few combinations for `size` distinct scenes.
     """
     rng = np.random.default_rng([seed, 64])  # separate from the scenes of `load_toy`
     drawn = []
     for number in range(sets):
         for index, (scene, texts) in enumerate(
-            distinct(lambda: sample_scene(split, rng), lambda scene: write_pair(scene, rng), of)
+            distinct(lambda: sample_scene(split, rng), lambda scene: write_pair(scene, rng), size)
         ):
             description, caption = texts
             name = f"{split}-{number:02d}-{index:02d}"

@@ -32,7 +32,7 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class MeasureMap:
+class _MeasureMap:
     """Measure by layer and size.
 
     Attributes:
@@ -63,7 +63,7 @@ class Heatmap:
     layers: Sequence[int]
     sizes: Sequence[int]
     chosen: tuple[int, int]
-    measures: Sequence[MeasureMap]
+    measures: Sequence[_MeasureMap]
     seeds: int
 
     @property
@@ -92,7 +92,7 @@ def heatmap(sweep: SweepRun) -> Heatmap:
     grids = [grid(frame, display) for display in displays]
     tuned = is_tuned(frame)
     measures = [
-        MeasureMap(display.measure.full_title, _name(display), _is_fact(display, tuned), _patches(values, display))
+        _MeasureMap(display.measure.full_title, _name(display), _is_fact(display, tuned), _patches(values, display))
         for display, values in zip(displays, grids, strict=True)
     ]
     chosen = int(best["layer"]), int(best["size"])

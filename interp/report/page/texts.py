@@ -39,7 +39,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class PicturedPair:
+class _PicturedPair:
     """Pair of texts with its picture.
 
     Attributes:
@@ -70,7 +70,7 @@ class Examples:
     picked: Place
     axes: Sequence[tuple[str, Sequence[int]]]
     routes: Sequence[str]
-    shown: Sequence[PicturedPair]
+    shown: Sequence[_PicturedPair]
     data: Mapping[str, Any]
 
 
@@ -135,5 +135,5 @@ def picture_of(sweep: SweepRun, example: Example, where: str = PICTURES) -> str 
     return None if content is None else base64.b64encode(content).decode()
 
 
-def _shown(sweep: SweepRun, example: Example, texts: Sequence[Text]) -> PicturedPair:
-    return PicturedPair(picture_of(sweep, example), example.image, example.positive, texts)
+def _shown(sweep: SweepRun, example: Example, texts: Sequence[Text]) -> _PicturedPair:
+    return _PicturedPair(picture_of(sweep, example), example.image, example.positive, texts)

@@ -32,7 +32,7 @@ from interp.sweep.work import Work
 
 
 @dataclass(frozen=True)
-class StoredObjects:
+class _StoredObjects:
     """Places in the object store of the data that all tasks need.
 
     Attributes:
@@ -54,7 +54,7 @@ class _RayPool:
     """Workers on the nodes of a cluster."""
 
     cluster: Cluster
-    shared: StoredObjects
+    shared: _StoredObjects
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
         """Do a task for all items, and call `look` at intervals; raise `UserError` as `Cluster.run_all` does."""
@@ -96,7 +96,7 @@ def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
         tensors = {
             name: (tensor.dtype, tensor.shape, nodes.share(_bytes(tensor))) for name, tensor in run.tensors().items()
         }
-        shared = StoredObjects(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
+        shared = _StoredObjects(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
         del run  # it may be large, and lies in the store now
         yield _RayPool(nodes, shared), room
 
@@ -115,7 +115,7 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
         return torch.from_numpy(array).view(dtype).reshape(shape)
 
 
-def _on_node(shared: StoredObjects, task: Callable[[Any], None], item: Any) -> None:
+def _on_node(shared: _StoredObjects, task: Callable[[Any], None], item: Any) -> None:
     if not is_prepared():
         import ray
 
@@ -125,7 +125,7 @@ def _on_node(shared: StoredObjects, task: Callable[[Any], None], item: Any) -> N
     task(item)
 
 
-def _run(shared: StoredObjects, words: str, clip: Clip, layer: int | None) -> TextRun:
+def _run(shared: _StoredObjects, words: str, clip: Clip, layer: int | None) -> TextRun:
     """Return the clean run, without the values and blocks that no change at the layer reaches."""
     import ray
 

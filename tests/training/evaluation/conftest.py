@@ -28,7 +28,7 @@ from tests.training.evaluation.evaluating import run, tune
 
 @pytest.fixture(autouse=True)
 def shared_cache(own_cache: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept is found by its content, so the tests of this file can share it, for time."""
+    """Share one cache among the tests, to save time; cached files are found by their content."""
     monkeypatch.setenv("CLIP_DESCRIPTIONS_CACHE", str(tmp_path_factory.getbasetemp() / "images"))
 
 
@@ -39,20 +39,20 @@ def model(small: Clip) -> str:
 
 @pytest.fixture(scope="session")
 def lora(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An IIT-DAS run on 60 pairs of the toy world."""
+    """Train an IIT-DAS run on 60 pairs of the toy world."""
     return tune(model, tmp_path_factory.mktemp("lora") / "run", "--limit", "60", "--seed", "1")
 
 
 @pytest.fixture(scope="session")
 def full(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A behavioral run of all weights."""
+    """Train a behavioral run of all weights."""
     out = tmp_path_factory.mktemp("full") / "run"
     return tune(model, out, "--limit", "60", "--objective", "behavioral", "--tuning", "full")
 
 
 @pytest.fixture(scope="session")
 def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ratings of 15 texts of 5 images by 3 people each, with some left out, as published ones are kept."""
+    """Write ratings of 15 texts of 5 images by 3 people each, in the published format, with missing ratings."""
     folder, rng = tmp_path_factory.mktemp("blv"), np.random.default_rng(0)
     (folder / "images").mkdir()
     for i in range(5):
@@ -70,13 +70,13 @@ def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def concadia(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 pairs in 24 articles, all of one split, as the published sample is."""
+    """Write 48 pairs in 24 articles, all of one split, like the published sample."""
     folder, rng = tmp_path_factory.mktemp("concadia"), np.random.default_rng(0)
     (folder / "resized").mkdir()
     items = []
-    for i, (one, other) in enumerate(zip(random_texts(48, seed=1), random_texts(48, seed=2), strict=True)):
+    for i, (description, caption) in enumerate(zip(random_texts(48, seed=1), random_texts(48, seed=2), strict=True)):
         Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(folder / "resized" / f"{i}.jpg")
-        texts = {"description": {"raw": one}, "caption": {"raw": other}}
+        texts = {"description": {"raw": description}, "caption": {"raw": caption}}
         items.append({"article_id": f"A{i // 2}", "filename": f"{i}.jpg", "split": "val", **texts})
     (folder / "wiki_split.json").write_text(json.dumps({"images": items}))
     return folder
@@ -84,7 +84,7 @@ def concadia(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def done(lora: Path, ratings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All tasks that are done unless others are named, of the LoRA run."""
+    """Evaluate the LoRA run on the default tasks."""
     out = tmp_path_factory.mktemp("evaluation") / "lora"
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
@@ -108,7 +108,7 @@ def rotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def world(small: Clip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Pair], torch.Tensor]]:
-    """Held-out toy pairs and their images."""
+    """Yield held-out toy pairs and the embeddings of their images."""
     pairs = load_pairs("toy", limit=60)
     kept = replace(pairs, pairs=tuple(pair for pair in pairs.pairs if pair.split != "train"))
     with pytest.MonkeyPatch.context() as patcher:

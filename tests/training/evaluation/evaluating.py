@@ -1,4 +1,4 @@
-"""How tests run the command of an evaluation, and read what it leaves."""
+"""Helpers that run the command of an evaluation, and read its files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(*arguments: str) -> int:
 
 
 def tune(model: str, out: Path, *arguments: str) -> Path:
-    """A fine-tuned run."""
+    """Fine-tune a model, and return the run folder."""
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
         assert finetune.main([*TUNING, "--model", model, "--out", str(out), *arguments]) == 0
@@ -52,15 +52,15 @@ def pairs_of_toy(limit: int, *splits: str) -> int:
 
 
 def table(folder: Path) -> pd.DataFrame:
-    """Rows by task, of and measure."""
+    """Return the rows of an evaluation, indexed by task, of and measure."""
     frame = pd.read_csv(folder / "results.csv", float_precision="round_trip")
     return frame.set_index(["task", "of", "measure"], verify_integrity=True).sort_index()
 
 
 def by_key(rows: list[Number]) -> dict[Key, Number]:
-    found = {(row.task, row.of, row.measure): row for row in rows}
-    assert len(found) == len(rows)
-    return found
+    numbers = {(row.task, row.of, row.measure): row for row in rows}
+    assert len(numbers) == len(rows)
+    return numbers
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -68,29 +68,29 @@ def times(folder: Path) -> dict[str, int]:
 
 
 def of_test(run: Path) -> EmbeddedPairs:
-    """The test pairs of a run, with their images."""
+    """Return the test pairs of a run, with their images."""
     return image_features(load_clip(str(run), trust=True), load_pairs("toy", limit=60).split("test"))
 
 
 def with_images(pairs: Iterable[Pair], images: Embeddings) -> EmbeddedPairs:
-    """Return pairs that were made up, with embeddings of their images."""
+    """Return synthetic pairs with embeddings of their images."""
     return EmbeddedPairs(PairSet("some", tuple(pairs)), images)
 
 
 def run_rotation(run: Path) -> Rotation:
-    """The rotation beside a run's weights."""
+    """Return the rotation in a run folder."""
     return Rotation.load(run / "rotation.safetensors")
 
 
 def some_pairs(n: int, splits: tuple[str, ...], seed: int = 0) -> list[Pair]:
-    one, other = random_texts(n, seed), random_texts(n, seed + 100)
-    return [Pair(str(i), one[i], other[i], splits[i % len(splits)], f"group {i // 3}") for i in range(n)]
+    positive, negative = random_texts(n, seed), random_texts(n, seed + 100)
+    return [Pair(str(i), positive[i], negative[i], splits[i % len(splits)], f"group {i // 3}") for i in range(n)]
 
 
 def evaluated(
     folder: Path, values: dict[tuple[str, str, str], float], details: dict[str, Any] | None = None, **about: Any
 ) -> Path:
-    """An evaluation folder with these values, written by the code that writes all of them."""
+    """Write an evaluation folder with the given values, by the code that writes all evaluations."""
     facts = {"name": str(folder), "label": "base", "base": "b", "group": "base", "seed": 0} | about
     rows = [Number(*key, value, 9) for key, value in values.items()]
     jobs = tuple(

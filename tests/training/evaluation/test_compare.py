@@ -43,7 +43,7 @@ def cell(folder: Path) -> Path:
 
 
 def lines(text: str, name: str = "table1") -> dict[str, list[str]]:
-    """Rows of a table of the terminal: label -> cells; cells are two spaces or more apart."""
+    """Return the rows of a table of the terminal, label -> cells; two or more spaces separate cells."""
     text = text.partition("\n\nlook at")[0]
     (table,) = [block for block in text.split("\n\ntable") if block.removeprefix("table").startswith(name[5:])]
     rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in table.splitlines()[2:]]
@@ -55,7 +55,7 @@ def table(folder: Path, name: str = "table1") -> pd.DataFrame:
 
 
 def seeds(tmp_path: Path, values: dict[int, float], **about: Any) -> list[Path]:
-    """Runs that differ in the seed alone, with these preferences."""
+    """Write runs that differ only in the seed, with the given preferences."""
     stem = about.get("group", "run")
     return [
         evaluated(tmp_path / f"{stem}-{seed}", {PREFERENCE: value}, **{**RUN, **about, "seed": seed})
@@ -73,11 +73,11 @@ def test_the_mean_and_the_deviation_of_a_sample_over_seeds(tmp_path: Path):
     assert rows["behavioral, LoRA (n = 3)"] == [f"{100 * mean:.1f} ± {100 * sd:.1f}"]
     assert f"{100 * sd:.1f}" != f"{100 * np.std(list(shares.values())):.1f}"
     assert rows["base (n = 1)"] == ["50.0"]
-    found = table(tmp_path / "out")
-    assert found.loc["behavioral, LoRA (n = 3)", "preference"] == pytest.approx(mean, rel=1e-15)
-    assert found.loc["behavioral, LoRA (n = 3)", "preference sd"] == pytest.approx(sd, rel=1e-15)
-    assert found["preference n"].tolist() == [1, 3]
-    assert math.isnan(found.loc["base (n = 1)", "preference sd"])
+    frame = table(tmp_path / "out")
+    assert frame.loc["behavioral, LoRA (n = 3)", "preference"] == pytest.approx(mean, rel=1e-15)
+    assert frame.loc["behavioral, LoRA (n = 3)", "preference sd"] == pytest.approx(sd, rel=1e-15)
+    assert frame["preference n"].tolist() == [1, 3]
+    assert math.isnan(frame.loc["base (n = 1)", "preference sd"])
     assert f"look at  {tmp_path / 'out'}" in text
 
 
@@ -85,13 +85,13 @@ def test_drops_are_what_the_base_has_more(tmp_path: Path):
     able = {COLOUR: 0.9, PLACE: 0.7, RETRIEVAL["description"]: 0.4, RETRIEVAL["caption"]: 0.2}
     weak = {COLOUR: 0.6, PLACE: 0.9, RETRIEVAL["description"]: 0.1, RETRIEVAL["caption"]: 0.1}
     base, run = evaluated(tmp_path / "base", able), evaluated(tmp_path / "run", weak, **RUN)
-    found = {order: compare(order, tmp_path / "out") for order in ((base, run), (run, base))}
+    shown = {order: compare(order, tmp_path / "out") for order in ((base, run), (run, base))}
     row = table(tmp_path / "out").loc["behavioral, LoRA (n = 1)"]
     assert row["transfer drop"] == pytest.approx(((0.9 - 0.6) + (0.7 - 0.9)) / 2)
     assert row["retrieval drop"] == pytest.approx(((0.4 - 0.1) + (0.2 - 0.1)) / 2)
-    assert lines(found[base, run]) == lines(found[run, base])
-    assert lines(found[base, run])["base (n = 1)"][-2:] == ["-", "-"]
-    assert "drop" in found[base, run]
+    assert lines(shown[base, run]) == lines(shown[run, base])
+    assert lines(shown[base, run])["base (n = 1)"][-2:] == ["-", "-"]
+    assert "drop" in shown[base, run]
     assert "drop" not in compare([run], None)
     other = evaluated(tmp_path / "few", {COLOUR: 0.6}, **{**RUN, "group": "few"})
     assert lines(compare([base, other], None))["behavioral, LoRA (n = 1)"][-1] == "-"
@@ -106,7 +106,7 @@ def test_what_was_not_measured_is_a_dash(tmp_path: Path):
     row = table(tmp_path / "out").loc["behavioral, LoRA (n = 1)"]
     assert math.isnan(row["preference"])
     assert row["preference n"] == 0
-    assert "IIA" not in text  # nobody has it
+    assert "IIA" not in text  # no model has it
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["table1.csv", "table1.md", "table1.tex"]
 
 
@@ -136,7 +136,7 @@ def test_intervals_of_norms_resample_words_over_all_seeds_alike(tmp_path: Path):
     rng, words = np.random.default_rng(0), [f"word {i:02d}" for i in range(12)]
     ratings = rng.normal(size=12)
     ratings[3] = np.nan
-    known = np.isfinite(ratings)
+    finite = np.isfinite(ratings)
     attributions = [0.4 * ratings + rng.normal(size=12) for _ in range(2)]
     for each in attributions:
         each[3] = 9.0
@@ -146,10 +146,10 @@ def test_intervals_of_norms_resample_words_over_all_seeds_alike(tmp_path: Path):
             "words": {"full": dict(zip(words, each.tolist(), strict=True)) | ({"alone": 5.0} if seed else {})},
             "ratings": {"imageability": dict(zip(words, ratings.tolist(), strict=True))},
         }
-        r = np.corrcoef(each[known], ratings[known])[0, 1]
+        r = np.corrcoef(each[finite], ratings[finite])[0, 1]
         values = {("norms", "imageability", "r_full"): float(r)}
         paths.append(evaluated(tmp_path / str(seed), values, details, **{**RUN, "seed": seed}))
-        sampled.append(copied_correlations(each[known], ratings[known], np.arange(11), 2000, 0))
+        sampled.append(copied_correlations(each[finite], ratings[finite], np.arange(11), 2000, 0))
     text = compare(paths, tmp_path / "out")
     low, high = percentiles(np.mean(sampled, axis=0), range(11))
     (cell,) = lines(text, "table3")["behavioral, LoRA (n = 2)"]

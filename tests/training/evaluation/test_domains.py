@@ -1,4 +1,4 @@
-"""The task `domains`: further data sets next to what words alone give."""
+"""Task `domains`: preferences on further data sets, compared with words alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = ("--limit", "60", "--out")
 
 
 def write(path: Path) -> Path:
-    """Write pairs, each third of which has a description that is longer than a model reads."""
+    """Write pairs; every third pair has a description that is longer than the context of a model."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "description", "caption", "group"])
@@ -38,13 +38,13 @@ def write(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def texts_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pairs of texts whose images were not published."""
+    """Write pairs of texts without images."""
     return write(tmp_path_factory.mktemp("texts") / "unseen.csv")
 
 
 @pytest.fixture(scope="module")
 def with_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same pairs with images."""
+    """Write the same pairs with images."""
     folder, rng = tmp_path_factory.mktemp("seen"), np.random.default_rng(0)
     for i in range(24):
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / f"{i}.png")
@@ -64,21 +64,21 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_preferences_are_those_of_the_scores_and_words_are_learnt_on_the_first_data(evaluation: Path, lora: Path):
-    clip, found = load_clip(str(lora), trust=True), rows(evaluation)
+    clip, frame = load_clip(str(lora), trust=True), rows(evaluation)
     pairs = load_pairs("toy:charts", limit=60).split("test")
     features = image_features(clip, pairs)
     positive, negative = scores(features.embeddings.repeat(2, 1), embed_texts(clip, features.texts)).reshape(2, -1)
     hits = preference(positive.numpy(), negative.numpy())
     words = bayes_hits(load_pairs("toy", limit=60).pairs, pairs.pairs)
-    assert found.loc[("toy:charts", "preference"), "value"] == hits.mean()
-    assert found.loc[("toy:charts", "words of the first data"), "value"] == words.mean()
-    beyond = found.loc[("toy:charts", "beyond words of the first data")]
+    assert frame.loc[("toy:charts", "preference"), "value"] == hits.mean()
+    assert frame.loc[("toy:charts", "words of the first data"), "value"] == words.mean()
+    beyond = frame.loc[("toy:charts", "beyond words of the first data")]
     assert beyond["value"] == pytest.approx((hits - words).mean())
-    first = found.loc[("toy", "preference"), "value"]
+    first = frame.loc[("toy", "preference"), "value"]
     assert first == table(evaluation).loc[("preference", "test", "preference"), "value"]
-    loss = found.loc[("toy:charts", "loss")]
+    loss = frame.loc[("toy:charts", "loss")]
     assert loss["value"] == pytest.approx(first - hits.mean())
-    assert ("toy", "loss") not in found.index
+    assert ("toy", "loss") not in frame.index
 
 
 def test_the_first_data_are_not_judged_by_words_of_their_own_test_pairs(evaluation: Path):
@@ -102,9 +102,9 @@ def test_z_of_the_first_data_is_used_on_the_others(evaluation: Path):
 
 
 def test_texts_without_images_are_compared_by_words(evaluation: Path, texts_only: Path):
-    found = rows(evaluation)
-    name = next(of for of in found.index.get_level_values("of").unique() if of.endswith(texts_only.name))
-    alone = found.loc[name]
+    frame = rows(evaluation)
+    name = next(label for label in frame.index.get_level_values("of").unique() if label.endswith(texts_only.name))
+    alone = frame.loc[name]
     assert not {"preference", "loss", "retrieval caption", "iia_c2d"} & set(alone.index)
     assert alone.loc["description cut", "value"] == pytest.approx(8 / 24)
     assert alone.loc["caption cut", "value"] == 0.0
@@ -114,9 +114,9 @@ def test_texts_without_images_are_compared_by_words(evaluation: Path, texts_only
 
 
 def test_pairs_that_are_read_whole_are_compared_again(evaluation: Path):
-    found = rows(evaluation)
-    (name,) = (of for of in found.index.get_level_values("of").unique() if of.endswith("/seen.csv"))
-    seen = found.loc[name]
+    frame = rows(evaluation)
+    (name,) = (label for label in frame.index.get_level_values("of").unique() if label.endswith("/seen.csv"))
+    seen = frame.loc[name]
     assert (seen.loc["preference", "n"], seen.loc["preference, nothing cut", "n"]) == (24, 16)
     value = seen.loc["preference, nothing cut", "value"] - seen.loc["words of the first data, nothing cut", "value"]
     assert seen.loc["beyond words of the first data, nothing cut", "value"] == pytest.approx(value)
@@ -142,16 +142,17 @@ def test_a_sentence_says_what_a_preference_shows(lora: Path, tmp_path: Path, cap
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: toy:charts:")]
     assert len([line for line in lines if "words" in line]) == 1
     words = np.array([1.0, 0.0])
-    said = {
+    sentences = {
         end: domains._sentence("x", Estimate(0.6, 9), Estimate(0.1, 9, *ends), words)
         for end, ends in {
-            "more than those words tell": (0.05, 0.15),
+            "the preference exceeds these words": (0.05, 0.15),
             "shows nothing about images": (-0.05, 0.25),
-            "too few articles to tell whether the preference exceeds those words": (math.nan, math.nan),
+            "too few articles to tell whether the preference exceeds these words": (math.nan, math.nan),
         }.items()
     }
-    assert all(sentence.endswith(end) for end, sentence in said.items())
-    assert "x: 60.0 % preferred, by words of the first data 50.0 %" in said["more than those words tell"]
+    assert all(sentence.endswith(end) for end, sentence in sentences.items())
+    start = "x: preference 60.0 %, by words of the first data 50.0 %"
+    assert all(sentence.startswith(start) for sentence in sentences.values())
 
 
 def test_what_cannot_be_compared_is_one_line(model: str, capsys, tmp_path: Path):

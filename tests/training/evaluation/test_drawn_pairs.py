@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_pairs_that_are_attributed_are_drawn(lora: Path, done: Path, tmp_path: Path):
-    """From those with rated words in both texts, by the seed; not the first ones."""
+    """Pairs with rated words in both texts are drawn by the seed; they are not the first pairs."""
     tuned, held_out, norms = load_clip(str(lora), trust=True), of_test(lora), load_norms("imageability,concreteness")
     drawn, _ = attributed_pairs(tuned, held_out, norms, 4, 0)
     assert drawn != list(range(4))
@@ -73,15 +73,15 @@ def test_examples_are_the_first_held_out_pairs_with_their_scores(lora: Path, don
     folder = RunFolder(done)
     shown = read_examples(folder)
     test = load_pairs("toy", limit=60).split("test").pairs[:EXAMPLES]
-    assert [(one.id, one.negative) for one in shown] == [(pair.id, pair.negative) for pair in test]
+    assert [(example.id, example.negative) for example in shown] == [(pair.id, pair.negative) for pair in test]
     scored = kept(folder.cell_path("preference"))["details"]["examples"]
-    assert [one["id"] for one in scored] == [pair.id for pair in test]
+    assert [example["id"] for example in scored] == [pair.id for pair in test]
     tuned = load_clip(str(lora), trust=True)
     images = embed_images(tuned, [load_pairs("toy").open_image(pair) for pair in test])
     for kind in ("description", "caption"):
         expected = (images * embed_one_by_one(tuned, [getattr(pair, FIELDS[kind]) for pair in test])).sum(-1)
-        np.testing.assert_allclose([one[FIELDS[kind]] for one in scored], expected.numpy(), atol=1e-5)
-    pictures = [Image.open(io.BytesIO(picture_path(folder, one).read_bytes())) for one in shown]
+        np.testing.assert_allclose([example[FIELDS[kind]] for example in scored], expected.numpy(), atol=1e-5)
+    pictures = [Image.open(io.BytesIO(picture_path(folder, example).read_bytes())) for example in shown]
     assert [picture.size for picture in pictures] == [(64, 64)] * EXAMPLES
 
 
@@ -95,16 +95,16 @@ def test_the_pairs_that_evidence_refers_to_are_drawn_at_random(small: Clip, monk
         monkeypatch.setattr(model_evaluation, "REFERENCE", most)
         config, aligned = EvaluateConfig(seed=seed), AlignedSubspace(rotation, "random", seed)
         on = EvaluatedPairs(config, EvaluatedModel("toy", {}, {}), small, "toy", features, aligned)
-        found, notes = model_evaluation._reference(on, every)
-        assert found is not None
+        reference, notes = model_evaluation._reference(on, every)
+        assert reference is not None
         assert notes == []
         torch.testing.assert_close(
-            found.embeddings, features.take([every.pairs.index(p) for p in found.pairs]).embeddings
+            reference.embeddings, features.take([every.pairs.index(p) for p in reference.pairs]).embeddings
         )
-        return [pair.id for pair in found.pairs]
+        return [pair.id for pair in reference.pairs]
 
     assert drawn(0, len(train)) == drawn(1, 2048) == train
-    some = drawn(0, 10)
-    assert some == drawn(0, 10) == [name for name in train if name in some]
-    assert len(set(some)) == 10
-    assert len({tuple(one) for one in (some, drawn(1, 10), train[:10])}) == 3
+    chosen = drawn(0, 10)
+    assert chosen == drawn(0, 10) == [name for name in train if name in chosen]
+    assert len(set(chosen)) == 10
+    assert len({tuple(names) for names in (chosen, drawn(1, 10), train[:10])}) == 3

@@ -38,18 +38,18 @@ pytestmark = pytest.mark.slow
 
 
 def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
-    frame, found = pd.read_csv(done / "results.csv", float_precision="round_trip"), table(done)
+    frame, indexed = pd.read_csv(done / "results.csv", float_precision="round_trip"), table(done)
     assert frame["task"].unique().tolist() == ["preference", "transfer", "blv", "norms"]
     listed = json.loads((done / "results.json").read_text())
     pd.testing.assert_frame_equal(pd.DataFrame(listed), frame, check_dtype=False)
     pd.testing.assert_frame_equal(pd.read_parquet(done / "results.parquet"), frame)
     for split in ("val", "test"):
-        assert found.loc["preference", split, "preference"]["n"] == pairs_of_toy(60, split)
+        assert indexed.loc["preference", split, "preference"]["n"] == pairs_of_toy(60, split)
         for name in ("iia", "iia_random"):
             for direction in ("c2d", "d2c"):
-                assert 0 <= found.loc["preference", split, f"{name}_{direction}"]["value"] <= 1
-    assert found.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
-    assert {key[1] for key in found.index if key[0] == "transfer"} == {
+                assert 0 <= indexed.loc["preference", split, f"{name}_{direction}"]["value"] <= 1
+    assert indexed.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
+    assert {key[1] for key in indexed.index if key[0] == "transfer"} == {
         "shape",
         "colour",
         "arrangement",
@@ -57,14 +57,14 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
         "retrieval",
         "all sets",
     }
-    assert (found.loc[("transfer", "colour"), "n"] == 20).all()
-    of_texts = found.loc[("blv", "overall"), "n"]
+    assert (indexed.loc[("transfer", "colour"), "n"] == 20).all()
+    of_texts = indexed.loc[("blv", "overall"), "n"]
     assert (of_texts[~of_texts.index.str.startswith("order")] == 15).all()
-    assert {"r_through", "r_around", "r_full"} <= set(found.loc["norms", "concreteness"].index)
-    known = found.dropna(subset=["low"])
-    assert len(known) > 30
-    assert (known["low"] <= known["value"]).all()
-    assert (known["value"] <= known["high"]).all()
+    assert {"r_through", "r_around", "r_full"} <= set(indexed.loc["norms", "concreteness"].index)
+    with_interval = indexed.dropna(subset=["low"])
+    assert len(with_interval) > 30
+    assert (with_interval["low"] <= with_interval["value"]).all()
+    assert (with_interval["value"] <= with_interval["high"]).all()
     manifest = json.loads((done / "manifest.json").read_text())
     tuning = json.loads((lora / "manifest.json").read_text())
     assert manifest["settings"] == {
@@ -81,11 +81,11 @@ def test_all_tasks_of_a_run_are_in_every_file(done: Path, lora: Path):
 
 
 def test_evidence_is_of_the_split_that_was_held_out_last(done: Path):
-    found = table(done)
-    assert found.loc["preference", "test", "r2"]["n"] == pairs_of_toy(60, "test")
-    assert -1 <= found.loc["transfer", "all sets", "swap_transfer_lost"]["value"] <= 1
+    frame = table(done)
+    assert frame.loc["preference", "test", "r2"]["n"] == pairs_of_toy(60, "test")
+    assert -1 <= frame.loc["transfer", "all sets", "swap_transfer_lost"]["value"] <= 1
     with pytest.raises(KeyError):
-        found.loc["preference", "val", "r2"]
+        frame.loc["preference", "val", "r2"]
 
 
 def test_without_controls_there_is_iia_and_no_evidence(lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -100,13 +100,13 @@ def test_without_controls_there_is_iia_and_no_evidence(lora: Path, tmp_path: Pat
 def test_without_a_rotation_nothing_is_intervened_on(full: Path, model: str, ratings: Path, tmp_path: Path, capsys):
     for name, more in ((str(full), []), (model, ["--limit", "60", "--tasks", "preference,blv,norms"])):
         assert run("--model", name, "--blv", str(ratings), *more, "--out", str(tmp_path / "out")) == 0
-        found = table(tmp_path / "out")
-        measures = set(found.index.get_level_values("measure"))
+        frame = table(tmp_path / "out")
+        measures = set(frame.index.get_level_values("measure"))
         assert not {each for each in measures if each.startswith(("iia", "shift")) or each.endswith("through")}
         assert {"preference", "pearson given length", "r_full"} <= measures
         assert ({"accuracy", "macro_f1", "retrieval caption"} <= measures) == (name == str(full))
         assert ("pearson more than the other" in measures) == (name == str(full))
-        assert found.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
+        assert frame.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
         assert f"than {model}" in capsys.readouterr().out or name == model
         shutil.rmtree(tmp_path / "out")
     about = json.loads((full / "manifest.json").read_text())["settings"]
@@ -115,7 +115,7 @@ def test_without_a_rotation_nothing_is_intervened_on(full: Path, model: str, rat
 
 def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: Path, tmp_path: Path, capsys):
     data = f"concadia:{concadia}"
-    own = tune(model, tmp_path / "run", "--data", data, "--split", "val", "--limit", "30")
+    tuned = tune(model, tmp_path / "run", "--data", data, "--split", "val", "--limit", "30")
     counts = {}
     for name, options in {
         "own": [],
@@ -123,9 +123,9 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
         "same": ["--data", data],
         "other": ["--data", "toy", "--limit", "60"],
     }.items():
-        assert run("--model", str(own), "--tasks", "preference", *options, "--out", str(tmp_path / name)) == 0
-        found = table(tmp_path / name)
-        counts[name] = {split: int(found.loc["preference", split, "preference"]["n"]) for split in ("val", "test")}
+        assert run("--model", str(tuned), "--tasks", "preference", *options, "--out", str(tmp_path / name)) == 0
+        frame = table(tmp_path / name)
+        counts[name] = {split: int(frame.loc["preference", split, "preference"]["n"]) for split in ("val", "test")}
     for name, (spec, split, limit) in {
         "own": (data, "val", 30),
         "more": (data, "val", 40),
@@ -138,9 +138,9 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
     trained = {pair.id for pair in load_pairs(data, split="val", limit=30).split("train").pairs}
     assert trained.isdisjoint(pair.id for pair in load_pairs(data, split="val", limit=40).split("test").pairs)
     assert "split 'val' alone was divided by group" in capsys.readouterr().out
-    assert run("--model", str(own), "--tasks", "preference", "--splits", "test", "--out", str(tmp_path / "test")) == 0
+    assert run("--model", str(tuned), "--tasks", "preference", "--splits", "test", "--out", str(tmp_path / "test")) == 0
     alone = table(tmp_path / "test")
-    assert {of.partition(",")[0] for of in alone.index.get_level_values("of")} == {"test"}
+    assert {label.partition(",")[0] for label in alone.index.get_level_values("of")} == {"test"}
     assert (
         alone.loc["preference", "test", "preference"]["value"]
         == (table(tmp_path / "own").loc["preference", "test", "preference"]["value"])
@@ -148,23 +148,33 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
 
 
 def test_interventions_have_the_sources_that_were_trained_with(model: str, lora: Path, rotations: Path, tmp_path: Path):
-    """Unless others are asked for: of a run its own, of a rotation that is named those that it says, else random."""
+    """By default, sources are those of the run's training or of the facts of a rotation file, else random."""
     paired = tune(model, tmp_path / "paired", "--limit", "60", "--sources", "paired")
-    told = tmp_path / "told.safetensors"
+    with_facts = tmp_path / "told.safetensors"
     basis = Rotation.load(rotations / "right.safetensors").basis
-    Rotation(basis, Site("text", 4), {"sources": "paired"}).save(told)
+    Rotation(basis, Site("text", 4), {"sources": "paired"}).save(with_facts)
     asked = {
         "paired": (paired, [], "paired"),
         "lora": (lora, [], "random"),
         "asked": (paired, ["random"], "random"),
-        "told": (lora, ["--rotation", str(told)], "paired"),
+        "told": (lora, ["--rotation", str(with_facts)], "paired"),
         "base": (Path(model), [], None),
     }
-    for name, (of, options, wanted) in asked.items():
+    for name, (evaluated_model, options, wanted) in asked.items():
         more = ["--sources", *options] if options == ["random"] else options
         limit = ["--limit", "60"] if name == "base" else []
         assert (
-            run("--model", str(of), "--tasks", "preference", *more, *limit, "--out", str(tmp_path / name / "out")) == 0
+            run(
+                "--model",
+                str(evaluated_model),
+                "--tasks",
+                "preference",
+                *more,
+                *limit,
+                "--out",
+                str(tmp_path / name / "out"),
+            )
+            == 0
         )
         cell = kept(RunFolder(tmp_path / name / "out").cell_path("preference"))
         assert cell["settings"]["sources"] == wanted
@@ -176,7 +186,7 @@ def test_interventions_have_the_sources_that_were_trained_with(model: str, lora:
         )["preference", "test", "iia_c2d"].value
     )
     compared = [str(tmp_path / name / "out") for name in ("base", "paired")]
-    assert evaluate.main(["--compare", *compared]) == 0  # what sources a base would have had does not matter
+    assert evaluate.main(["--compare", *compared]) == 0  # the sources of a base do not matter
     assert evaluate.main(["--compare", *compared, str(tmp_path / "lora" / "out")]) == 2
 
 
@@ -193,13 +203,13 @@ def test_the_default_folder_is_the_runs_own(full: Path, model: str, tmp_path: Pa
 
 
 def test_a_rotation_for_a_base(model: str, tmp_path: Path):
-    found = {}
+    frames = {}
     for name, seed, layer in (("first", 0, 3), ("other", 1, 4)):
         basis = random_basis(24, 7, torch.Generator().manual_seed(seed))
         Rotation(basis, Site("text", layer)).save(tmp_path / f"{name}.safetensors")
         arguments = ["--model", model, "--tasks", "preference,norms", "--limit", "60", "--out", str(tmp_path / name)]
         assert run(*arguments, "--rotation", str(tmp_path / f"{name}.safetensors")) == 0
-        found[name] = table(tmp_path / name)
+        frames[name] = table(tmp_path / name)
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
         assert manifest["certified"]["a text swapped with itself, against itself"] == 0
         assert 0 < manifest["certified"]["counterfactuals, against a plain hook"] < 1e-5
@@ -207,12 +217,12 @@ def test_a_rotation_for_a_base(model: str, tmp_path: Path):
     plain = table(tmp_path / "none")
     same = [key for key in plain.index if key[2].startswith("preference") or key[2] == "r_full"]
     assert len(same) > 8
-    for each in found.values():
+    for each in frames.values():
         np.testing.assert_allclose(each.loc[same, "value"], plain.loc[same, "value"], atol=1e-4)
         assert {"iia_c2d", "shift_c2d"} <= set(each.loc["preference", "test"].index)
     assert ("preference", "test", "iia_c2d") not in plain.index
     for key in (("preference", "test", "shift_c2d"), ("norms", "concreteness", "r_through")):
-        assert len({each.loc[key, "value"] for each in found.values()}) == 2
+        assert len({each.loc[key, "value"] for each in frames.values()}) == 2
 
 
 def test_readers_difference_from_the_base_another_model_and_scores(lora: Path, model: str, ratings, tmp_path, toy):
@@ -221,7 +231,7 @@ def test_readers_difference_from_the_base_another_model_and_scores(lora: Path, m
     with (tmp_path / "scores.csv").open("w", newline="") as file:
         table_of_scores = {text.description: rng.normal() for text in rated.texts}
         csv.writer(file).writerows([["description", "score"], *table_of_scores.items(), ["an unrated text", 0.5]])
-    own = rated_scores(load_clip(str(lora), trust=True), rated, "")
+    scores = rated_scores(load_clip(str(lora), trust=True), rated, "")
     others = {
         model: rated_scores(load_clip(model), rated, ""),
         "toy": rated_scores(toy, rated, ""),
@@ -236,29 +246,29 @@ def test_readers_difference_from_the_base_another_model_and_scores(lora: Path, m
             y = np.array([text.ratings[question] for text in rated.texts])
             for method in ("pearson", "spearman"):
                 r = getattr(scipy_stats, f"{method}r")
-                found = table(out).loc["blv", question, f"{method} more than the other"]
-                assert found["value"] == pytest.approx(r(own, y).statistic - r(other, y).statistic, abs=1e-6)
+                row = table(out).loc["blv", question, f"{method} more than the other"]
+                assert row["value"] == pytest.approx(r(scores, y).statistic - r(other, y).statistic, abs=1e-6)
         seen.add(table(out).loc["blv", "overall", "pearson more than the other"]["value"])
     assert len(seen) == 3  # the first two are the same model
     arguments = ["--tasks", "blv", "--blv", str(ratings), "--scores", str(tmp_path / "scores.csv")]
     with (tmp_path / "worse.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["description", "score"], *zip(table_of_scores, own, strict=True)])
+        csv.writer(file).writerows([["description", "score"], *zip(table_of_scores, scores, strict=True)])
     assert run(*arguments, "--against", str(tmp_path / "worse.csv"), "--out", str(tmp_path / "given")) == 0
     given = table(tmp_path / "given").loc["blv", "overall", "pearson more than the other"]["value"]
     y = [text.ratings["overall"] for text in rated.texts]
     expected = (
-        scipy_stats.pearsonr(list(table_of_scores.values()), y).statistic - scipy_stats.pearsonr(own, y).statistic
+        scipy_stats.pearsonr(list(table_of_scores.values()), y).statistic - scipy_stats.pearsonr(scores, y).statistic
     )
     assert given == pytest.approx(expected, abs=1e-6)
 
 
 def test_readers_alone_need_no_pairs(model: str, ratings: Path, concadia: Path, tmp_path: Path):
     moved = shutil.copytree(concadia, tmp_path / "concadia")
-    own = tune(model, tmp_path / "run", "--data", f"concadia:{moved}")
+    tuned = tune(model, tmp_path / "run", "--data", f"concadia:{moved}")
     shutil.rmtree(moved)
-    assert run("--model", str(own), "--tasks", "blv", "--blv", str(ratings), "--out", str(tmp_path / "out")) == 0
+    assert run("--model", str(tuned), "--tasks", "blv", "--blv", str(ratings), "--out", str(tmp_path / "out")) == 0
     assert set(table(tmp_path / "out").index.get_level_values("task")) == {"blv"}
-    assert run("--model", str(own), "--tasks", "norms", "--out", str(tmp_path / "norms")) == 2
+    assert run("--model", str(tuned), "--tasks", "norms", "--out", str(tmp_path / "norms")) == 2
     assert not (tmp_path / "norms").exists()
 
 
@@ -272,8 +282,8 @@ def test_a_base_that_has_no_tokenizer_of_its_own(model: str, ratings: Path, tmp_
     base = shutil.copytree(model, tmp_path / "base")
     (base / "tokenizer.json").unlink()
     tuning = ["--limit", "60", "--tokenizer", model, "--tuning", "full", "--objective", "behavioral"]
-    own = tune(str(base), tmp_path / "run", *tuning)
-    assert run("--model", str(own), "--tasks", "blv", "--blv", str(ratings), "--out", str(tmp_path / "out")) == 0
+    tuned = tune(str(base), tmp_path / "run", *tuning)
+    assert run("--model", str(tuned), "--tasks", "blv", "--blv", str(ratings), "--out", str(tmp_path / "out")) == 0
     assert ("blv", "overall", "pearson more than the other") in table(tmp_path / "out").index
 
 

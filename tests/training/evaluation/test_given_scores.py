@@ -1,4 +1,4 @@
-"""Scores that are given in a file, published ones among them."""
+"""Evaluation of scores from a file, with published scores among them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_published_scores_agree_with_readers_as_published(published: Path, tmp_path: Path, capsys):
-    """Golden: Kreiss et al. 2022; the correlation of a text's length with its overall rating does far better."""
+    """Golden: Kreiss et al. 2022. The correlation of text length with overall ratings is far higher."""
     blv, out = published / "blv", tmp_path / "out"
     arguments = ["--tasks", "blv", "--scores", str(blv / "reference_clipscores.csv"), "--blv", str(blv)]
     assert evaluate.main([*arguments, "--out", str(out)]) == 0
@@ -26,18 +26,18 @@ def test_the_published_scores_agree_with_readers_as_published(published: Path, t
     for question, r in {"overall": 0.075, "imaginability": 0.105, "relevance": 0.085, "irrelevance": 0.089}.items():
         (row,) = [line for line in lines if line[:3] == ["blv", question, "pearson"] and line[3][0] in "+-"]
         assert (float(row[3]), row[-1]) == (r, "68")
-        found = table(out).loc["blv", question, "pearson"]
-        assert round(found["value"], 3) == r
-        assert found["low"] < r < found["high"]
+        number = table(out).loc["blv", question, "pearson"]
+        assert round(number["value"], 3) == r
+        assert number["low"] < r < number["high"]
     length = table(out).loc["blv", "overall", "pearson of length"]
     assert (round(length["value"], 2), length["n"]) == (0.57, 68)
     assert "than the other" not in (out / "results.csv").read_text()
-    found = table(out).loc["blv"]
+    frame = table(out).loc["blv"]
     ceilings = {"overall": 0.770, "imaginability": 0.747, "relevance": 0.699, "irrelevance": 0.437}
     for question, ceiling in ceilings.items():
-        assert found.loc[(question, "ceiling"), "value"] == pytest.approx(ceiling, abs=6e-4)
-        assert found.loc[(question, "reliability"), "value"] == pytest.approx(ceiling**2, abs=1e-3)
-    order = {name: found.loc[("overall", f"order within images{name}")] for name in ("", " of length")}
+        assert frame.loc[(question, "ceiling"), "value"] == pytest.approx(ceiling, abs=6e-4)
+        assert frame.loc[(question, "reliability"), "value"] == pytest.approx(ceiling**2, abs=1e-3)
+    order = {name: frame.loc[("overall", f"order within images{name}")] for name in ("", " of length")}
     assert [(round(row["value"], 3), row["n"]) for row in order.values()] == [(0.538, 91), (0.780, 91)]
     assert evaluate.main(["--compare", str(out)]) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -61,21 +61,21 @@ def test_without_codes_of_the_readers_there_is_no_ceiling(published: Path, tmp_p
 
 @pytest.mark.parametrize("with_data", [True, False])
 def test_the_published_scores_prefer_descriptions_as_published(published: Path, tmp_path: Path, capsys, with_data):
-    """Golden: vanilla CLIP prefers the description in 104 of the 200 pairs. Four more tie, three of them since both of
-    their texts are the same; with texts at hand, these three are left out."""
+    """Golden: vanilla CLIP prefers the description in 104 of the 200 pairs. Four more pairs tie. Three of these pairs
+    have two equal texts; they are left out if the texts are known."""
     sample, out = published / "concadia-sample", tmp_path / "out"
     data = ["--data", f"concadia:{sample}"] if with_data else []
     scores = str(sample / "reference_clipscores.csv")
     assert evaluate.main(["--tasks", "preference", "--scores", scores, *data, "--out", str(out)]) == 0
     shown = capsys.readouterr().out
-    found = table(out)
-    row = found.loc["preference", "val" if with_data else "all", "preference"]
+    frame = table(out)
+    row = frame.loc["preference", "val" if with_data else "all", "preference"]
     assert (row["value"] * row["n"], row["n"]) == ((104.5, 197) if with_data else (106, 200))
     assert row["low"] < 0.5 < row["high"]
     assert "  53.0 %  " in shown
     assert ("3 of 200 pairs are left out" in shown) == with_data
-    assert ("nothing is known of splits and lengths" in shown) != with_data
-    parts = found[found.index.get_level_values("measure").str.startswith("preference, ")]
+    assert ("splits and lengths are unknown without --data" in shown) != with_data
+    parts = frame[frame.index.get_level_values("measure").str.startswith("preference, ")]
     assert len(parts) == (2 if with_data else 0)
     assert not with_data or 0 < parts["n"].sum() <= 200
 

@@ -45,9 +45,9 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
     descriptions, captions = np.random.default_rng(0).normal(size=(2, 31)).round(1)
     captions[5] = descriptions[5]  # a tie counts half
     captions[6], captions[7] = descriptions[6] - 0.1, descriptions[7] + 0.1
-    found = by_key(preferences(pairs, PAPER, descriptions, captions))
+    numbers = by_key(preferences(pairs, PAPER, descriptions, captions))
     names = [*splits, "all"] if len(splits) > 1 else list(splits)
-    assert [key[1] for key in found][:: len(found) // len(names)] == names
+    assert [key[1] for key in numbers][:: len(numbers) // len(names)] == names
     for name in names:
         counts: dict[str, list[float]] = {"": [], ", description longer": [], ", caption longer": []}
         groups: dict[str, list[str]] = {kind: [] for kind in counts}
@@ -62,24 +62,24 @@ def test_preferences_are_those_of_a_loop(splits: tuple[str, ...]):
                     groups[kind].append(pair.group)
                 sums = [sums[0] + description, sums[1] + caption]
         for kind, hits in counts.items():
-            row = found["preference", name, f"preference{kind}"]
+            row = numbers["preference", name, f"preference{kind}"]
             assert (row.value, row.n) == (pytest.approx(fmean(hits)), len(hits))
             clustered, alone = (stats.clustered_share(hits, each) for each in (groups[kind], range(len(hits))))
             assert (row.low, row.high) == pytest.approx((clustered.low, clustered.high), abs=0, nan_ok=True)
             assert kind or name != names[-1] or (row.low, row.high) != (alone.low, alone.high)
         for kind, total in zip(("description", "caption"), sums, strict=True):
-            row = found["preference", name, f"mean {kind} score"]
+            row = numbers["preference", name, f"mean {kind} score"]
             assert row.value == pytest.approx(total / len(counts[""]), abs=1e-12)
             assert row.n == len(counts[""])
     alone = by_key(given_preferences(PAPER, descriptions, captions))
     whole = names[-1]
     for measure in ("preference", "mean description score", "mean caption score"):
-        known = found["preference", whole, measure]
-        if measure == "preference":  # of which articles are not known
-            known = replace(
-                known, **{end: getattr(alone["preference", "all", measure], end) for end in ("low", "high")}
+        expected = numbers["preference", whole, measure]
+        if measure == "preference":  # articles of given scores are unknown
+            expected = replace(
+                expected, **{end: getattr(alone["preference", "all", measure], end) for end in ("low", "high")}
             )
-        assert alone["preference", "all", measure] == replace(known, of="all")
+        assert alone["preference", "all", measure] == replace(expected, of="all")
 
 
 def test_a_tie_counts_half():
@@ -93,18 +93,18 @@ def test_a_tie_counts_half():
 def test_a_model_prefers_as_its_scores_say(small: Clip, world):
     pairs, images = world
     texts = {kind: [getattr(pair, FIELDS[kind]) for pair in pairs] for kind in ("description", "caption")}
-    one, other = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
-    assert np.abs(one - other).min() > 1e-4  # no tie for rounding to decide
-    expected = by_key(preferences(pairs, PAPER, one, other))
+    first, second = ((images * embed_one_by_one(small, each)).sum(-1).numpy() for each in texts.values())
+    assert np.abs(first - second).min() > 1e-4  # no tie for rounding to decide
+    expected = by_key(preferences(pairs, PAPER, first, second))
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     for aligned in (None, AlignedSubspace(rotation, "random", 0)):
         rows, both = measure_preference(small, with_images(pairs, images), aligned)
-        found = by_key(rows)
-        np.testing.assert_allclose(both, [one, other], atol=1e-5)  # in the order of the pairs, whatever their splits
+        numbers = by_key(rows)
+        np.testing.assert_allclose(both, [first, second], atol=1e-5)  # in the order of the pairs, whatever their splits
         for key, row in expected.items():
-            assert found[key].value == pytest.approx(row.value, abs=1e-5, nan_ok=row.n == 0)
-            assert found[key].n == row.n
-        assert (len(found) == len(expected)) == (aligned is None)
+            assert numbers[key].value == pytest.approx(row.value, abs=1e-5, nan_ok=row.n == 0)
+            assert numbers[key].n == row.n
+        assert (len(numbers) == len(expected)) == (aligned is None)
     swapped = [replace(pair, positive=pair.negative, negative=pair.positive) for pair in pairs]
     reverse = by_key(measure_preference(small, with_images(swapped, images), None)[0])
     key = ("preference", "test", "preference")
@@ -115,8 +115,8 @@ def test_a_model_prefers_as_its_scores_say(small: Clip, world):
 def test_interventions_are_those_of_a_hook(small: Clip, world):
     pairs, images = world
     rotation = Rotation(random_basis(24, 8, torch.Generator().manual_seed(0)), Site("text", 3))
-    found = by_key(measure_preference(small, with_images(pairs, images), AlignedSubspace(rotation, "paired", 0))[0])
-    assert found != by_key(
+    numbers = by_key(measure_preference(small, with_images(pairs, images), AlignedSubspace(rotation, "paired", 0))[0])
+    assert numbers != by_key(
         measure_preference(small, with_images(pairs, images), AlignedSubspace(rotation, "random", 0))[0]
     )
     for split in ("val", "test"):
@@ -130,9 +130,9 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
             gain = (images[rows] * swapped).sum(-1) - clean
             hits = gain > 0 if short == "c2d" else gain < 0
             assert gain.abs().min() > 1e-6
-            assert found["preference", split, f"iia_{short}"].value == pytest.approx(hits.float().mean().item())
-            assert found["preference", split, f"iia_{short}"].n == len(rows)
-            shift = found["preference", split, f"shift_{short}"].value
+            assert numbers["preference", split, f"iia_{short}"].value == pytest.approx(hits.float().mean().item())
+            assert numbers["preference", split, f"iia_{short}"].n == len(rows)
+            shift = numbers["preference", split, f"shift_{short}"].value
             assert shift == pytest.approx(gain.mean().item(), abs=1e-6)
             assert abs(shift) > 1e-4
 
@@ -140,38 +140,38 @@ def test_interventions_are_those_of_a_hook(small: Clip, world):
 def test_zero_shot_classes_are_those_of_a_loop(small: Clip):
     sets = load_transfer("toy", limit=30)
     rows, _, notes = transfer(small, sets)
-    found = by_key(rows)
-    assert len(found) == 2 * len(sets) == 8
+    numbers = by_key(rows)
+    assert len(numbers) == 2 * len(sets) == 8
     assert set(notes) == {"30 of the 1024 images of toy are used"}
     shares = set()
     for each in sets:
         means = [embed_one_by_one(small, list(texts)).mean(0) for texts in each.texts]
         classes = [mean / mean.norm() for mean in means]
         images = embed_images(small, [each.open_image(i) for i in range(len(each))])
-        guess = [int(np.argmax([float(image @ one) for one in classes])) for image in images]
+        guess = [int(np.argmax([float(image @ class_embedding) for class_embedding in classes])) for image in images]
         hits = sum(g == label for g, label in zip(guess, each.labels, strict=True))
-        row = found["transfer", each.name, "accuracy"]
+        row = numbers["transfer", each.name, "accuracy"]
         assert (row.value, row.n) == (hits / 30, 30)
         expected = f1_score(list(each.labels), guess, average="macro", zero_division=0.0)
-        assert found["transfer", each.name, "macro_f1"].value == pytest.approx(expected)
+        assert numbers["transfer", each.name, "macro_f1"].value == pytest.approx(expected)
         shares.add(row.value)
     assert len(shares) > 1
 
 
 def best_of_its_set(images: torch.Tensor, texts: torch.Tensor, sets: list[list[int]]) -> float:
-    """The share of images whose own text scores higher than every other text of the set."""
+    """Return the share of images whose own text scores higher than every other text of the set."""
     hits = 0
     for members in sets:
         for i in members:
-            own = float(images[i] @ texts[i])
-            hits += all(own > float(images[i] @ texts[j]) for j in members if j != i)
+            matching = float(images[i] @ texts[i])
+            hits += all(matching > float(images[i] @ texts[j]) for j in members if j != i)
     return hits / sum(map(len, sets))
 
 
 def test_retrieval_in_the_toy_world_is_that_of_a_loop(small: Clip, world):
     pairs, images = world
     rows, notes = retrievals(small, "toy", with_images(pairs, images), seed=0)
-    drawn = load_distinct(of=64, seed=0)
+    drawn = load_distinct(size=64, seed=0)
     seen = image_features(small, drawn).embeddings
     sets = [[i for i, pair in enumerate(drawn.pairs) if pair.group == str(number)] for number in range(16)]
     assert {len(members) for members in sets} == {64}
@@ -194,25 +194,25 @@ def test_retrieval_among_other_pairs_is_that_of_a_loop(small: Clip, count: int, 
     rows, notes = retrievals(small, "concadia:x", with_images(pairs, images), seed=2)
     order = np.random.default_rng(2).permutation(count)[:used].tolist()
     sets = [order[start : start + 64] for start in range(0, used, 64)]
-    found = by_key(rows)
+    numbers = by_key(rows)
     for kind, embedded in texts.items():
-        row = found["transfer", "retrieval", f"retrieval {kind}"]
+        row = numbers["transfer", "retrieval", f"retrieval {kind}"]
         assert (row.value, row.n) == (pytest.approx(best_of_its_set(images, embedded, sets)), used)
-    assert found["transfer", "retrieval", "retrieval description"].value > 0.2
-    assert found["transfer", "retrieval", "retrieval caption"].value < 0.1
-    assert notes == ([] if count >= 64 else ["retrieval is among 40 pairs, all that were held out"])
+    assert numbers["transfer", "retrieval", "retrieval description"].value > 0.2
+    assert numbers["transfer", "retrieval", "retrieval caption"].value < 0.1
+    assert notes == ([] if count >= 64 else ["retrieval is among all 40 held-out pairs"])
 
 
 def test_rated_texts_are_scored_with_their_image(small: Clip, ratings: Path):
     rated = load_blv(ratings)
     images = {text.image: embed_images(small, [rated.open_image(text.image)])[0] for text in rated.texts}
-    found = {}
+    by_prefix = {}
     for prefix in ("", "a picture of "):
         texts = embed_one_by_one(small, [prefix + text.description for text in rated.texts])
         expected = [float(row @ images[text.image]) for row, text in zip(texts, rated.texts, strict=True)]
-        found[prefix] = rated_scores(small, rated, prefix)
-        np.testing.assert_allclose(found[prefix], expected, atol=1e-5)
-    assert np.abs(np.subtract(*found.values())).min() > 1e-4
+        by_prefix[prefix] = rated_scores(small, rated, prefix)
+        np.testing.assert_allclose(by_prefix[prefix], expected, atol=1e-5)
+    assert np.abs(np.subtract(*by_prefix.values())).min() > 1e-4
 
 
 def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
@@ -225,10 +225,10 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
         rated.image_key,
     )
     scores, rival = np.random.default_rng(0).normal(size=(2, len(rated)))
-    found = by_key(agreement_with_readers(rated, scores, rival))
+    numbers = by_key(agreement_with_readers(rated, scores, rival))
     alone = by_key(agreement_with_readers(rated, scores))
-    assert alone == {key: row for key, row in found.items() if "other" not in key[2]}
-    assert len(found) == 9 * 4
+    assert alone == {key: row for key, row in numbers.items() if "other" not in key[2]}
+    assert len(numbers) == 9 * 4
     length = np.array([len(text.description) for text in rated.texts], dtype=float)
     for question in QUESTIONS:
         y = np.array([text.ratings[question] for text in rated.texts])
@@ -241,17 +241,17 @@ def test_correlations_with_readers_are_those_of_scipy(ratings: Path):
         def plain(values: np.ndarray, kept: np.ndarray = kept) -> np.ndarray:
             return values[kept]
 
-        for method, of in (("pearson", plain), ("spearman", ranked)):
-            one, other, ratings_, given = of(scores), of(rival), of(y), of(length)
-            r = np.corrcoef(one, ratings_)[0, 1]
+        for method, transform in (("pearson", plain), ("spearman", ranked)):
+            first, second, ratings_, given = transform(scores), transform(rival), transform(y), transform(length)
+            r = np.corrcoef(first, ratings_)[0, 1]
             assert r == pytest.approx(getattr(scipy_stats, f"{method}r")(scores[kept], y[kept]).statistic)
-            partial = np.corrcoef(residuals(one, given), residuals(ratings_, given))[0, 1]
+            partial = np.corrcoef(residuals(first, given), residuals(ratings_, given))[0, 1]
             expected = {method: r, f"{method} given length": partial}
-            expected[f"{method} more than the other"] = r - np.corrcoef(other, ratings_)[0, 1]
+            expected[f"{method} more than the other"] = r - np.corrcoef(second, ratings_)[0, 1]
             for name, value in expected.items():
-                row = found["blv", question, name]
+                row = numbers["blv", question, name]
                 assert (row.value, row.n) == (pytest.approx(value, abs=1e-9), kept.sum())
                 assert row.low < row.value < row.high
             assert abs(r - partial) > 1e-6
         expected_length = scipy_stats.pearsonr(length[kept], y[kept]).statistic
-        assert found["blv", question, "pearson of length"].value == pytest.approx(expected_length)
+        assert numbers["blv", question, "pearson of length"].value == pytest.approx(expected_length)

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.slow
 
 
 def held(types: list[str], rows: pd.Index, texts: tuple[tuple[str, ...], ...]) -> list[list[float]]:
-    """Frequency, length and kind of some word types: positive texts are the first half."""
-    some, positive = [types[row] for row in rows], [word for text in texts[: len(texts) // 2] for word in text]
+    """Return frequency, length and kind of word types; the first half of the texts is positive."""
+    words, positive = [types[row] for row in rows], [word for text in texts[: len(texts) // 2] for word in text]
     every = [word for text in texts for word in text]
-    frequency = [zipf_frequency(word, "en") for word in some]
-    return [frequency, [len(word) for word in some], [positive.count(word) / every.count(word) for word in some]]
+    frequency = [zipf_frequency(word, "en") for word in words]
+    return [frequency, [len(word) for word in words], [positive.count(word) / every.count(word) for word in words]]
 
 
 def test_norms_are_correlated_over_word_types(small: Clip, world):
@@ -41,11 +41,11 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
     routed = by_key(rows)
     every = {"attribution_delta", "attribution_delta_relative", "attribution_unconverged", "attribution_points"}
     every |= {f"area, {order}" for order in ("deletion", "insertion", "random order")}
-    for found, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
+    for numbers, routes in ((plain, ["full"]), (routed, ["through", "around", "full"])):
         stems = ("r", "rho", "partial", "disattenuated", "beta", "reliability", "attribution_coverage")
         of_route = {f"{stem}_{route}" for stem in stems for route in routes}
         of_route |= {f"r_{route}_content" for route in routes}
-        assert {key[2] for key in found} == every | of_route
+        assert {key[2] for key in numbers} == every | of_route
     attributor = MediatedIntegratedGradients(small, rotation, routes=("through", "around", "full"))
     seen = attributor.attribute(texts, both, n_steps=3, tolerance=0.01)
     for route in ("through", "around", "full"):
@@ -72,11 +72,14 @@ def test_norms_are_correlated_over_word_types(small: Clip, world):
             row = routed["norms", norm.name, f"r_{route}_content"]
             assert (row.value, row.n) == (pytest.approx(content["x"].corr(content["y"]), abs=1e-9), len(content))
             assert 2 < len(content) < len(frame)
-            sizes = [(word, abs(one)) for word, each in values.items() for one in each]
+            sizes = [(word, abs(value)) for word, each in values.items() for value in each]
             rated = sum(size for word, size in sizes if word in norm.ratings)
             row = routed["norms", norm.name, f"disattenuated_{route}"]
             articles = [pair.group for pair in pairs] * 2
-            seen_in = {word: {articles[text] for text, some in enumerate(seen.words) if word in some} for word in types}
+            seen_in = {
+                word: {articles[text] for text, words_of_text in enumerate(seen.words) if word in words_of_text}
+                for word in types
+            }
             assert row.n == sum(len(seen_in[np.array(types)[i]]) > 1 for i in frame.index)
             row = routed["norms", norm.name, f"attribution_coverage_{route}"]
             assert (row.value, row.n) == (pytest.approx(rated / sum(size for _, size in sizes)), 12)

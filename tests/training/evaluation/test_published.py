@@ -1,4 +1,4 @@
-"""Published numbers next to one's own."""
+"""Published numbers, compared with numbers of evaluated models."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_every_published_number_has_a_key_that_an_evaluation_writes():
         assert -1 <= number.low <= number.high <= 1
         assert number.source
         assert number.place
-        known = {"transfer": [known.title for known in KNOWN.values()], "blv": QUESTIONS, "preference": SPLITS}
-        assert number.key[1] in known[number.key[0]]
+        scopes = {"transfer": [data_set.title for data_set in KNOWN.values()], "blv": QUESTIONS, "preference": SPLITS}
+        assert number.key[1] in scopes[number.key[0]]
         assert number.key[2] in find_task(number.key[0]).units(PAPER)
     spans = {number.key[1]: (number.low, number.high) for number in published_numbers() if number.models != "base"}
     assert spans == {"test": (0.86, 0.9), "CIFAR-100": (0.06, 0.06), "Food101": (0.1, 0.1), "ImageNet": (0.1, 0.1)}
@@ -76,7 +76,7 @@ def test_what_was_lost_is_compared_with_what_was_published(tmp_path: Path):
     food = frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on Food101, lost")]
     assert (food["here"], food["sd"], food["n"]) == pytest.approx((fmean(lost), stdev(lost), 2))
     assert frame.loc[("behavioral, LoRA (n = 2)", "macro-F1 on ImageNet, lost"), "n"] == 0
-    # 80 and 90 % give 85 ± 7.1, a point below the published 86 to 90
+    # 80 and 90 % give 85 ± 7.1, which is one point below the published 86 to 90
     assert "preference on test 86.0 to 90.0 85.0 ± 7.1 -1.0 Zur" in " ".join(text.split())
     assert "not measured" in text
     assert "need not agree" not in text
@@ -89,7 +89,7 @@ def test_other_bases_and_none_are_told(tmp_path: Path):
     base, run = evaluated(tmp_path / "base", {FOOD: 0.8}, name="toy"), evaluated(tmp_path / "run", {FOOD: 0.7}, **TUNED)
     assert "the base 'toy', so their numbers need not agree" in " ".join(compare([base, run], None, paper=True).split())
     alone = " ".join(compare([run], None, paper=True).split())
-    assert "what they lost is unknown" in alone
+    assert "so their losses are unknown" in alone
     assert "macro-F1 on Food101, lost about 10 not measured" in alone
     assert "published" not in compare([base, run], None)
     edit = evaluated(tmp_path / "edit", {PREFERENCE: 0.8}, **{**TUNED, "tuning": "edit"})

@@ -1,4 +1,4 @@
-"""What an evaluation refuses, in one line."""
+"""One-line refusals of an evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
         (["--tasks", ","], "''"),
         (["--tasks", "blv"], ("blv", "--blv")),
         (["--tasks", "blv", "--blv", "/nowhere"], "'/nowhere'"),
-        (["--tasks", "blv", "--blv", "BLV", "--against", "nobody"], "'nobody'"),
+        (["--tasks", "blv", "--blv", "BLV", "--against", "nowhere"], "'nowhere'"),
         (["--data", "concadia:/nowhere"], "'/nowhere'"),
         (["--data", "flickr"], ("'flickr'", "concadia:FOLDER")),
         (["--split", "dev"], ("'dev'", "(1024)", "(192)", "(256)")),
@@ -82,14 +82,14 @@ def test_a_run_of_a_base_that_has_changed(model: str, ratings: Path, tmp_path: P
     lora = tune(str(base), tmp_path / "lora", "--limit", "60")
     full = tune(str(base), tmp_path / "full", "--limit", "60", "--tuning", "full", "--objective", "behavioral")
     blv = ["--tasks", "blv", "--blv", str(ratings)]
-    for number, own in enumerate((lora, full)):
-        assert run("--model", str(own), *blv, "--out", str(tmp_path / f"before {number}")) == 0
+    for number, tuned in enumerate((lora, full)):
+        assert run("--model", str(tuned), *blv, "--out", str(tmp_path / f"before {number}")) == 0
     spoil_weights(base)
     capsys.readouterr()
-    for own, chosen in ((lora, ["--tasks", "preference"]), (lora, blv), (full, blv)):
-        refused(run("--model", str(own), *chosen, "--out", str(tmp_path / "out")), capsys, f"'{base}'")
+    for tuned, chosen in ((lora, ["--tasks", "preference"]), (lora, blv), (full, blv)):
+        refused(run("--model", str(tuned), *chosen, "--out", str(tmp_path / "out")), capsys, f"'{base}'")
         assert not (tmp_path / "out").exists()
-    # all weights of a full run are its own; just the comparison lacks its other side
+    # a full run has all its weights; only the comparison with the base is impossible
     assert run("--model", str(full), "--tasks", "preference", "--out", str(tmp_path / "out")) == 0
     assert run("--model", str(full), *blv, "--against", "toy", "--out", str(tmp_path / "out")) == 0
 
@@ -117,7 +117,7 @@ def test_a_run_that_lacks_a_file(lora: Path, tmp_path: Path, capsys):
 
 
 def test_what_a_run_names_is_loaded_only_if_that_is_allowed(full: Path, capsys: pytest.CaptureFixture[str], tmp_path):
-    """Of a run with all weights, whose base is only needed to compare with."""
+    """The run has all weights, so its base is only needed for a comparison."""
     copied = shutil.copytree(full, tmp_path / "copied", ignore=shutil.ignore_patterns("evaluation"))
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["arguments"]["data"] = "csv:/etc/passwd"

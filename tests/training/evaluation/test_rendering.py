@@ -23,7 +23,7 @@ NAMES = ["100 % & more_of|it", "plain"]
 
 @pytest.fixture
 def awkward(tmp_path: Path) -> Path:
-    """Tables with names that every format must escape."""
+    """Write tables with names that every format must escape."""
     runs = [
         evaluated(
             tmp_path / str(i),
@@ -37,10 +37,10 @@ def awkward(tmp_path: Path) -> Path:
 
 
 def test_the_csv_holds_every_digit(awkward: Path):
-    found = table(awkward)
-    assert list(found.index) == [f"{NAMES[0]} (n = 2)", f"{NAMES[1]} (n = 1)"]
-    assert found["preference"].tolist() == [(1 / 3 + 1 / 4) / 2, 1 / 5]
-    assert found["CIFAR_100 & co"].tolist() == [2 / 7, 2 / 7]
+    frame = table(awkward)
+    assert list(frame.index) == [f"{NAMES[0]} (n = 2)", f"{NAMES[1]} (n = 1)"]
+    assert frame["preference"].tolist() == [(1 / 3 + 1 / 4) / 2, 1 / 5]
+    assert frame["CIFAR_100 & co"].tolist() == [2 / 7, 2 / 7]
     assert round(2 / 7, 12) != 2 / 7
 
 
@@ -98,7 +98,7 @@ def test_rows_of_no_value_are_still_rows(tmp_path: Path):
 
 
 def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
-    """Of a folder in which an earlier task was evaluated with other kinds of text."""
+    """The folder also holds an earlier task with other kinds of text."""
     facts = {"name": "x", "label": "base", "base": "b", "group": "base", "seed": 0}
     for task, measure, kinds in (
         ("preference", "preference", ["description", "caption"]),
@@ -108,6 +108,6 @@ def test_the_contrast_is_that_of_the_tasks_in_the_tables(tmp_path: Path):
         job = Job(task, {"contrast": kinds}, lambda number=number: TaskResult([number]))
         settings = {"kind": "evaluation", "version": VERSIONS["evaluation"], "model": "x"}
         carry_out(Plan(tmp_path, settings, facts, (job,), ()))
-    found = read(tmp_path)
-    assert found.contrast.kinds == ("Alt", "title")
-    assert [number.measure for number in found.numbers] == ["retrieval Alt"]
+    evaluation = read(tmp_path)
+    assert evaluation.contrast.kinds == ("Alt", "title")
+    assert [number.measure for number in evaluation.numbers] == ["retrieval Alt"]

@@ -1,4 +1,4 @@
-"""Tasks that are done, damaged, interrupted or asked for otherwise."""
+"""Tasks that are finished, damaged, interrupted, or evaluated with other options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks of an evaluation, by name. A task is a file of this folder with a `TASK`, and a line here. No torch."""
+"""Tasks of an evaluation, by name. A task is a file in this folder with a `TASK`, and a line here. No torch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from interp.measures.schema import Unit
     from training.evaluation.tasks.task import Task
 
-TASKS = {  # name, which is that of the module -> what is measured
+TASKS = {  # name of the task and of its module -> measures
     "preference": """preference accuracy on held-out pairs, by split and by which text is longer; for a model with a
-    rotation also its interchange intervention accuracy, and whether that can be trusted, with a verdict""",
-    "transfer": """zero-shot classification, and retrieval among 64 pairs; with a rotation also what it takes from the
-    first""",
+    rotation also interchange intervention accuracy, the evidence that supports it, and a verdict""",
+    "transfer": """zero-shot classification, and retrieval among 64 pairs; with a rotation also the accuracy that
+    classification loses if its prompts get Z of other texts""",
     "blv": "correlation of scores with ratings by blind and low-vision readers, also given text length",
     "norms": "correlation of word attributions with imageability and concreteness",
-    "dose": """preference, gap, retrieval and zero-shot accuracy, with --blv also agreement with readers, where the
-    deviation of Z from the middle between the kinds is multiplied by 0 to 4; only if it is named""",
-    "domains": """preference on each further data set of --data, what is lost of that on the first, and what words alone
-    give: longer texts, concreteness, naive Bayes of the first data set and of each itself; retrieval, and Z""",
+    "dose": """preference, gap, retrieval, zero-shot accuracy and, with --blv, agreement with readers, while the
+    deviation of Z from the middle between the kinds is multiplied by 0 to 4; only if --tasks names dose""",
+    "domains": """preference on each further data set of --data, its loss against the first data set, and the preference
+    by words alone: longer texts, concreteness, naive Bayes of the first and of each data set; also retrieval and Z""",
 }
-ON_REQUEST = ("dose",)  # tasks that are done only if they are named
-ON_SEVERAL = "domains"  # task that is done if several data sets are named
+ON_REQUEST = ("dose",)  # tasks that run only if they are named
+ON_SEVERAL = "domains"  # task that runs if several data sets are named
 
 
 def find_task(name: str) -> Task:

@@ -30,8 +30,8 @@ from training.evaluation.tasks.task import Job, Task, TaskResult
 
 def rated_scores(clip: Clip, rated: RatedTexts, prefix: str) -> np.ndarray:
     """Return the score of each rated text with its image."""
-    found = scores(rated_images(clip, rated), embed_texts(clip, [prefix + text.description for text in rated.texts]))
-    return found.double().cpu().numpy()
+    texts = embed_texts(clip, [prefix + text.description for text in rated.texts])
+    return scores(rated_images(clip, rated), texts).double().cpu().numpy()
 
 
 def rated_images(clip: Clip, rated: RatedTexts) -> Embeddings:
@@ -43,9 +43,9 @@ def rated_images(clip: Clip, rated: RatedTexts) -> Embeddings:
 
 
 def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
-    """Load the ratings; raise `UserError` if the options name none, or they cannot be read."""
+    """Load the ratings; raise `UserError` if the options name no ratings, or if the ratings cannot be read."""
     if config.ratings is None:
-        raise UserError(f"the task blv needs the ratings: add --blv FOLDER, a clone of {SOURCE}")
+        raise UserError(f"the task blv needs the ratings: add --blv FOLDER, where FOLDER is a clone of {SOURCE}")
     return load_blv(config.ratings)
 
 
@@ -53,31 +53,31 @@ def _job(on: LoadedModel, rated: RatedTexts) -> Job:
     config, who = on.config, on.who
     base, tokenizer = _made_from(who)
     against = config.against or base
-    known = text_scores(Path(against), rated) if against is not None and os.path.isfile(against) else None
+    given = text_scores(Path(against), rated) if against is not None and os.path.isfile(against) else None
     other = None
-    if against is not None and known is None:
-        own = config.against is None
-        tokenizer = tokenizer if own else None
-        for what, named in (("base", against), ("tokenizer", tokenizer)) if own else ():
+    if against is not None and given is None:
+        by_default = config.against is None
+        tokenizer = tokenizer if by_default else None
+        for what, named in (("base", against), ("tokenizer", tokenizer)) if by_default else ():
             check_trust(config.model, what, named or "toy", trust=config.trust_run)
         other = load_clip(against, tokenizer=tokenizer, device=config.device, trust=config.trust_run)
-        if own and other.fingerprint != who.settings["base"]:
+        if by_default and other.fingerprint != who.settings["base"]:
             raise ModelError(
-                f"'{config.model}' was fine-tuned from another base: '{against}' now has the fingerprint "
-                f"{other.fingerprint}, it was {who.settings['base']}; bring back that model, or choose with --against"
+                f"the base of '{config.model}' has changed: '{against}' has the fingerprint {other.fingerprint}, not "
+                f"{who.settings['base']}; restore the base, or name another model with --against"
             )
-    name = None if against is None else digest(map(repr, known)) if known is not None else other and other.fingerprint
+    name = None if against is None else digest(map(repr, given)) if given is not None else other and other.fingerprint
 
     def compute() -> TaskResult:
-        rival = known if other is None else rated_scores(other, rated, config.prefix)
-        notes = [] if against is None else [f"'more than the other': than {against}"]
+        rival = given if other is None else rated_scores(other, rated, config.prefix)
+        notes = [] if against is None else [f"in 'more than the other', the other is {against}"]
         return TaskResult(agreement_with_readers(rated, rated_scores(on.clip, rated, config.prefix), rival), notes)
 
     return Job("blv", {"ratings": rated.fingerprint, "prefix": config.prefix, "against": name}, compute)
 
 
 def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
-    """Return the base of a run and the tokenizer that was named for it; None for each that does not exist."""
+    """Return the base and the tokenizer of a run, or None for each of them that the run does not name."""
     if who.named is None:
         return None, None
     base, tokenizer = who.named["base"], who.named["tokenizer"]

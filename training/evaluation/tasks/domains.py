@@ -50,7 +50,7 @@ class _Domain:
 
     Attributes:
         label: short name.
-        spec: name as the user wrote it.
+        spec: name in the option --data.
         pairs: pairs that are measured.
     """
 
@@ -69,9 +69,9 @@ class _Domains:
 
 
 def _load_domains(config: EvaluateConfig, data: str) -> _Domains:
-    """Load the first data set again, with all its pairs, and the others.
+    """Load the first data set, with all its pairs, and the other data sets.
 
-    A data set with test pairs is measured on its test pairs, any other data set on all its pairs.
+    A data set with test pairs is measured on its test pairs. Any other data set is measured on all its pairs.
 
     Raises:
         DataError: a data set cannot be loaded.
@@ -80,7 +80,7 @@ def _load_domains(config: EvaluateConfig, data: str) -> _Domains:
     """
     specs = data_sets(config.data or data)
     if len(specs) < 2:
-        raise UserError("the task domains compares data sets: name them with --data FIRST,OTHER")
+        raise UserError("the task domains compares data sets: name two or more with --data FIRST,OTHER")
     if twice := [spec for spec in specs if specs.count(spec) > 1]:
         raise UserError(f"--data names {twice[0]} twice; name each data set once")
     labels = data_labels(specs)
@@ -91,14 +91,14 @@ def _load_domains(config: EvaluateConfig, data: str) -> _Domains:
     )
     for spec, pairs in zip(specs[1:], others, strict=True):
         if not pairs.contrast.agrees(first.contrast):
-            raise UserError(f"{spec} has texts of the kinds {pairs.contrast}, and {specs[0]} of {first.contrast}")
+            raise UserError(f"{spec} has the kinds of text {pairs.contrast}, but {specs[0]} has {first.contrast}")
     named = zip(labels[1:], specs[1:], others, strict=True)
     return _Domains(labels[0], first, tuple(_Domain(label, spec, held_out(pairs)) for label, spec, pairs in named))
 
 
 @dataclass(frozen=True)
 class _OnDomain:
-    """Rows of one data set, sentences on the numbers, and the model's preference if there are images."""
+    """Rows of one data set, notes, and the model's preference if there are images."""
 
     rows: list[Number]
     notes: list[str]
@@ -107,21 +107,21 @@ class _OnDomain:
 
 def _job(on: EvaluatedPairs, domains: _Domains) -> Job:
     def compute() -> TaskResult:
-        own = on.features.take(on.held_out)
-        groups = set(own.groups)
+        evaluated = on.features.take(on.held_out)
+        groups = set(evaluated.groups)
         learnt = [pair for pair in domains.first.pairs if pair.group not in groups]
-        found = [_of_pairs(on.clip, domains.label, own.data, own, learnt)]
-        first, notes = _abilities(on, on.data, own)
-        found.append(_OnDomain(_numbers(domains.label, first), notes))
+        parts = [_measure_pairs(on.clip, domains.label, evaluated.data, evaluated, learnt)]
+        first, notes = _abilities(on, on.data, evaluated)
+        parts.append(_OnDomain(_numbers(domains.label, first), notes))
         for domain in domains.others:
             features = image_features(on.clip, domain.pairs) if domain.pairs.has_images else None
-            other = _of_pairs(on.clip, domain.label, domain.pairs, features, domains.first.pairs)
-            found.append(other)
+            other = _measure_pairs(on.clip, domain.label, domain.pairs, features, domains.first.pairs)
+            parts.append(other)
             if features is not None:
                 numbers, notes = _abilities(on, domain.spec, features)
-                losses = _losses({**first, **found[0].preferred}, {**numbers, **other.preferred})
-                found.append(_OnDomain(_numbers(domain.label, numbers | losses), notes))
-        return TaskResult([row for each in found for row in each.rows], [note for each in found for note in each.notes])
+                losses = _losses({**first, **parts[0].preferred}, {**numbers, **other.preferred})
+                parts.append(_OnDomain(_numbers(domain.label, numbers | losses), notes))
+        return TaskResult([row for each in parts for row in each.rows], [note for each in parts for note in each.notes])
 
     words = digest(text for pair in domains.first.pairs for text in (pair.positive, pair.negative))
     settings = {
@@ -141,16 +141,16 @@ def _losses(first: Mapping[str, Estimate], numbers: Mapping[str, Estimate]) -> d
     }
 
 
-def _of_pairs(
+def _measure_pairs(
     clip: Clip, label: str, pairs: PairSet, features: EmbeddedPairs | None, learnt: Sequence[Pair]
 ) -> _OnDomain:
-    """Measure the preference of a model and of words alone on some pairs.
+    """Measure the preference of a model and of words alone on pairs of a data set.
 
     Args:
         clip: model.
         label: short name of the data set.
         pairs: pairs of the data set.
-        features: pairs with their images; None if there are none.
+        features: pairs with their images; None if there are no images.
         learnt: pairs of the first data set that words are learned from.
     """
     chosen = pairs.pairs if features is None else features.pairs
@@ -169,7 +169,7 @@ def _of_pairs(
     for kind, marks in zip(pairs.contrast.kinds, cut, strict=True):
         rows.append(_number(label, f"{kind} cut", clustered_share(marks.astype(float), groups)))
     if features is None:
-        return _OnDomain(rows, [f"{label} has no images here: words alone are measured"])
+        return _OnDomain(rows, [f"{label} has no images here, so only words alone are measured"])
     hits = preference(*pair_scores(clip, features))
     preferred = clustered_share(hits, groups)
     beyond = clustered_mean(hits - rules[WORDS_OF_FIRST], groups)
@@ -185,20 +185,20 @@ def _of_pairs(
 
 def _sentence(label: str, preferred: Estimate, beyond: Estimate, words: np.ndarray) -> str:
     """Return a sentence on a preference, compared with that of words alone."""
-    both = f"{label}: {100 * preferred.value:.1f} % preferred, by words of the first data {100 * words.mean():.1f} %"
+    both = f"{label}: preference {100 * preferred.value:.1f} %, by words of the first data {100 * words.mean():.1f} %"
     if math.isnan(beyond.low):
-        return f"{both}: there are too few articles to tell whether the preference exceeds those words"
+        return f"{both}: too few articles to tell whether the preference exceeds these words"
     if beyond.low > 0:
-        return f"{both}: more than those words tell"
+        return f"{both}: the preference exceeds these words"
     if beyond.high < 0:
-        return f"{both}: less than those words tell, so the preference shows nothing about images"
-    return f"{both}: not more than those words tell, so the preference shows nothing about images"
+        return f"{both}: the preference is below these words, so it shows nothing about images"
+    return f"{both}: the preference does not exceed these words, so it shows nothing about images"
 
 
 def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[dict[str, Estimate], list[str]]:
-    """Measure retrieval on a data set, and Z, which was learned on the first one; return notes too.
+    """Measure retrieval and Z on a data set, and return notes too; Z was learned on the first data set.
 
-    A neutral Z has its value halfway between the kinds of the first data set.
+    The value of a neutral Z is halfway between the kinds of the first data set.
 
     Args:
         on: evaluated model.
@@ -206,9 +206,9 @@ def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[
         features: pairs of the data set, with their images.
     """
     shares, notes = retrieved(on.clip, spec, features, seed=on.config.seed)
-    found = {f"retrieval {kind}": share for kind, share in shares.items()}
+    retrieval = {f"retrieval {kind}": share for kind, share in shares.items()}
     if on.aligned is None or len(features) < 2:
-        return found, [f"{spec}: {note}" for note in notes]
+        return retrieval, [f"{spec}: {note}" for note in notes]
     part = on.aligned.part(on.clip, features.tokenized(on.clip))
     numbers = dict(on.aligned.iias(part))
     (swapped,) = MeasurementSettings(SearchConfig(sources=on.aligned.sources, seed=on.aligned.seed)).swap(
@@ -219,15 +219,15 @@ def _abilities(on: EvaluatedPairs, spec: str, features: EmbeddedPairs) -> tuple[
         middle = on.aligned.part(on.clip, on.reference).midpoint
         numbers |= necessity(part, neutralize(part, on.aligned.subspace, middle))
     of_z = {key.column(features.contrast): number for key, number in numbers.items() if key.measure in _OF_Z}
-    return found | of_z, [f"{spec}: {note}" for note in notes]
+    return retrieval | of_z, [f"{spec}: {note}" for note in notes]
 
 
-def _numbers(label: str, found: Mapping[str, Estimate]) -> list[Number]:
-    return [_number(label, name, number) for name, number in found.items()]
+def _numbers(label: str, estimates: Mapping[str, Estimate]) -> list[Number]:
+    return [_number(label, name, number) for name, number in estimates.items()]
 
 
-def _number(label: str, measure: str, found: Estimate) -> Number:
-    return measured("domains", label, measure, found)
+def _number(label: str, measure: str, estimate: Estimate) -> Number:
+    return measured("domains", label, measure, estimate)
 
 
 def _units(contrast: Contrast) -> Mapping[str, Unit]:
@@ -235,9 +235,9 @@ def _units(contrast: Contrast) -> Mapping[str, Unit]:
     shares = [_PREFERENCE, *RULES, _PREFERENCE + _UNCUT, WORDS_OF_FIRST + _UNCUT, *kinds]
     points = replace(SHARE, form="+.1f", sign="points")
     measured_of_z = evidence_units(contrast)
-    known = measured_of_z | dict.fromkeys(shares, SHARE)
-    losses = {f"{_LOSS} of {name}": points if unit == SHARE else unit for name, unit in known.items()}
-    return known | losses | dict.fromkeys((_LOSS, BEYOND, BEYOND + _UNCUT), points)
+    units = measured_of_z | dict.fromkeys(shares, SHARE)
+    losses = {f"{_LOSS} of {name}": points if unit == SHARE else unit for name, unit in units.items()}
+    return units | losses | dict.fromkeys((_LOSS, BEYOND, BEYOND + _UNCUT), points)
 
 
 TASK = Task(_job, _units, _load_domains, evidence=True)

@@ -55,7 +55,7 @@ class RatedBatch:
 def embed_edited(
     clip: Clip, tokens: Tokens, edits: Sequence[Edit], on_text: Callable[[int], object] = lambda _: None
 ) -> Float[Tensor, "c n embed"]:
-    """Embed texts under each of c edits at one site. A text is run once; above the site only EOT's streams are run."""
+    """Embed texts under each of c edits at one site; a text is run once, and above the site only EOT's streams."""
     (site,) = {edit.site for edit in edits}
     out = torch.empty(len(edits), len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     for rows in length_batches(tokens.eot, _BATCH):
@@ -89,9 +89,9 @@ def dose(
     read = [None] * len(every) if rated is None else embed_edited(clip, rated.tokens, every, on_text)
     rows = []
     for alpha, texts, others, described in zip(edits, held_out, able, read, strict=True):
-        own = [*_preferred(pairs, texts), *_abilities(tests, others)]
-        own += [] if rated is None or described is None else _agreement(rated, described)
-        rows.append([replace(row, measure=at_alpha(row.measure, alpha)) for row in own])
+        numbers = [*_preferred(pairs, texts), *_abilities(tests, others)]
+        numbers += [] if rated is None or described is None else _agreement(rated, described)
+        rows.append([replace(row, measure=at_alpha(row.measure, alpha)) for row in numbers])
     return [row for curve in zip(*rows, strict=True) for row in curve]
 
 
@@ -110,7 +110,8 @@ def _abilities(tests: AbilityTests, texts: Embeddings) -> list[Number]:
     """Return means over the kinds of text, and over the sets of images."""
     hits = tests.hits(texts)
     return [
-        measured("dose", of, kind, tests.mean(kind, hits)) for of, kind in ((RETRIEVAL, RETRIEVAL), (SETS, ACCURACY))
+        measured("dose", scope, kind, tests.mean(kind, hits))
+        for scope, kind in ((RETRIEVAL, RETRIEVAL), (SETS, ACCURACY))
     ]
 
 
@@ -120,8 +121,8 @@ def _agreement(rated: RatedBatch, texts: Embeddings) -> list[Number]:
     every = rated.ratings.texts
     images = [text.image for text in every]
     return [
-        measured("dose", of, "pearson", correlate(scores, [text.ratings[of] for text in every], images))
-        for of in QUESTIONS
+        measured("dose", question, "pearson", correlate(scores, [text.ratings[question] for text in every], images))
+        for question in QUESTIONS
     ]
 
 
@@ -133,14 +134,16 @@ def _job(on: EvaluatedPairs, loaded: tuple[list[LabelledImages], RatedTexts | No
     sets, ratings = loaded
     config, clip, aligned, reference = on.config, on.clip, on.aligned, on.reference
     if aligned is None:
-        raise UserError("the task dose needs a rotation: name its file with --rotation, or evaluate a run that has one")
+        raise UserError(
+            "the task dose needs a rotation: name its file with --rotation, or evaluate a run with a rotation"
+        )
     rotation = aligned.subspace
     if not isinstance(rotation, Rotation) or rotation.site.component != BLOCK:
         raise UserError(f"the task dose needs a rotation of the residual stream, not {rotation!r}")
     if reference is None:
         raise UserError(
-            "the task dose takes the middle between the kinds from train pairs: leave out --controls none, "
-            "or give data that have train pairs"
+            "the task dose needs train pairs, for the middle between the kinds: leave out --controls none, or choose "
+            "data with train pairs"
         )
 
     def compute() -> TaskResult:

@@ -1,4 +1,4 @@
-"""Task `norms`: relations of attributions of words to human norms of words."""
+"""Task `norms`: relations of word attributions to human word norms."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def word_attributions(
     n_steps: int,
     routes: Sequence[Route] = MEASURED,
 ) -> Attributions:
-    """Return attributions of both texts of some pairs: in full without a subspace, and by route with one.
+    """Return attributions of both texts of pairs: in full without a subspace, by route with a subspace.
 
     Args:
         clip: model.
@@ -61,9 +61,9 @@ def word_attributions(
 def norms(
     clip: Clip, features: EmbeddedPairs, subspace: Subspace | None, chosen: Sequence[Norm], *, n_steps: int
 ) -> tuple[list[Number], dict[Route, dict[str, float]]]:
-    """Relate mean attribution over word types to each norm, as a sweep does: in full, and with a subspace by route.
+    """Relate the mean attribution of word types to each norm, as a sweep does: in full, and with a subspace by route.
 
-    The convergence of attributions and the areas of deletion and insertion are measured too.
+    The convergence of attributions and the areas of deletion and insertion are also measured.
 
     Args:
         clip: model.
@@ -73,24 +73,24 @@ def norms(
         n_steps: initial number of points of the path integral.
 
     Returns:
-        Measures, each under its name in a sweep, without the norm, which is in the column `of`; and route -> word type
-        -> mean attribution.
+        Measures, with their names in a sweep; the norm is in the column `of`. And route -> word type -> mean
+        attribution.
     """
     features = features.tokenized(clip)
-    found = word_attributions(clip, features, subspace, n_steps=n_steps)
+    by_word = word_attributions(clip, features, subspace, n_steps=n_steps)
     articles = features.groups
-    numbers = correlations(found, chosen, articles) | content_correlations(found, chosen, articles)
-    numbers |= relations(found, chosen, articles) | coverage(found, chosen) | convergence(found)
+    numbers = correlations(by_word, chosen, articles) | content_correlations(by_word, chosen, articles)
+    numbers |= relations(by_word, chosen, articles) | coverage(by_word, chosen) | convergence(by_word)
     rows = [
         measured("norms", key.norm or _ATTRIBUTIONS, replace(key, norm="").column(), number)
         for key, number in numbers.items()
         if not is_word_count(key)  # each row has its own n
     ]
-    areas = deletion_areas(clip, features.tokens_for(clip), features.embeddings.repeat(2, 1), found)
+    areas = deletion_areas(clip, features.tokens_for(clip), features.embeddings.repeat(2, 1), by_word)
     for name, each in asdict(areas).items():
         value = mean_of_means([(each, np.array([*features.groups, *features.groups]))])
         rows.append(measured("norms", _ATTRIBUTIONS, f"area, {_AREAS[name]}", value))
-    words = {route: {word: mean for word, (mean, _) in found.by_type(route).items()} for route in found.tokens}
+    words = {route: {word: mean for word, (mean, _) in by_word.by_type(route).items()} for route in by_word.tokens}
     return rows, words
 
 
@@ -104,21 +104,21 @@ def _job(on: EvaluatedPairs, chosen: Sequence[Norm]) -> Job:
     def compute() -> TaskResult:
         held_out = on.features.take(on.held_out)
         drawn, notes = attributed_pairs(on.clip, held_out, chosen, config.attributed, config.seed)
-        found, words = norms(on.clip, held_out.take(drawn), on.subspace, chosen, n_steps=config.n_steps)
-        known = words["full"]
-        ratings = {norm.name: dict(zip(known, norm.of(known).tolist(), strict=True)) for norm in chosen}
-        return TaskResult(found, notes, {"words": words, "ratings": ratings})
+        rows, words = norms(on.clip, held_out.take(drawn), on.subspace, chosen, n_steps=config.n_steps)
+        types = words["full"]
+        ratings = {norm.name: dict(zip(types, norm.of(types).tolist(), strict=True)) for norm in chosen}
+        return TaskResult(rows, notes, {"words": words, "ratings": ratings})
 
     numbers = {"attributed": config.attributed, "n_steps": config.n_steps}
     return Job("norms", {**on.settings, "norms": {norm.name: norm.fingerprint for norm in chosen}, **numbers}, compute)
 
 
 def _units(contrast: Contrast) -> Mapping[str, Unit]:
-    several = ["", WITH_COVARIATES]  # stands for several norms, whose names are in the rows
-    known = {measure.key.column(): measure.unit for measure in attributions(contrast, several)}
+    several = ["", WITH_COVARIATES]  # stands for all norms, whose names are in the rows
+    units = {measure.key.column(): measure.unit for measure in attributions(contrast, several)}
     finer = replace(CORRELATION, form="+.3f")
     areas = dict.fromkeys((f"area, {order}" for order in _AREAS.values()), SCORE)
-    return {name: finer if unit == CORRELATION else unit for name, unit in known.items()} | areas
+    return {name: finer if unit == CORRELATION else unit for name, unit in units.items()} | areas
 
 
 TASK = Task(_job, _units, _load)

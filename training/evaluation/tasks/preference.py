@@ -21,14 +21,14 @@ from training.evaluation.tasks.task import Job, Task, TaskResult
 def pair_scores(clip: Clip, features: EmbeddedPairs) -> np.ndarray:
     """Return the scores of each pair's positive and negative text with its image, shape (2, pairs)."""
     texts = embed_texts(clip, features.texts)
-    found: np.ndarray = scores(features.embeddings.repeat(2, 1), texts).cpu().numpy().reshape(2, -1)
-    return found
+    both: np.ndarray = scores(features.embeddings.repeat(2, 1), texts).cpu().numpy().reshape(2, -1)
+    return both
 
 
 def measure_preference(
     clip: Clip, features: EmbeddedPairs, aligned: AlignedSubspace | None
 ) -> tuple[list[Number], np.ndarray]:
-    """Measure preferences of a model; with an alignment also its IIA on each split, and its evidence on the last split.
+    """Measure preferences of a model; with a subspace also IIA on each split, and evidence on the last split.
 
     Returns:
         Measures, and scores of each pair's positive and negative text, shape (2, pairs).
@@ -40,7 +40,7 @@ def measure_preference(
     both = np.zeros((2, len(pairs)))
     rows: list[Number] = []
     splits = list(dict.fromkeys(pair.split for pair in pairs))
-    for split in splits:  # one at a time, since a clean run takes memory
+    for split in splits:  # a clean run takes memory, so the splits are run one after another
         part, texts = aligned.part(clip, features.split(split)), features.split(split).texts
         negative, positive = part.clean.cpu().numpy().reshape(2, -1)
         both[:, features.rows(split)] = positive, negative

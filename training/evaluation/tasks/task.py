@@ -14,7 +14,7 @@ from training.evaluation.numbers import Number
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Numbers of a task, sentences the user should read, and further results to keep (JSON)."""
+    """Numbers of a task, notes for the user, and further results to keep (JSON)."""
 
     rows: Sequence[Number]
     notes: Sequence[str] = ()
@@ -23,7 +23,7 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class Job:
-    """Task that is ready: settings that its numbers depend on, and a function that computes them."""
+    """Task that is ready: settings that determine its numbers, and a function that computes the numbers."""
 
     name: str
     settings: dict[str, Any]
@@ -35,14 +35,14 @@ class Task:
     """Task of an evaluation.
 
     Attributes:
-        job: function that returns a job from an `EvaluatedPairs`, or from an `Evaluated` if the task is not on pairs,
-            and the return value of `load`.
+        job: function that returns a job from an `EvaluatedPairs`, or from a `LoadedModel` if the task is not on pairs,
+            and from the return value of `load`.
         units: function that returns the unit of each measure by name.
-        load: function that returns the task's own data from options and the name of the data; raises `UserError` if the
-            data cannot be read.
-        on_pairs: True if the task takes pairs of the two kinds of text.
-        evidence: True if the task takes train pairs to measure a subspace with.
-        downloads: True if `load` may take long; it is then called after the model has been loaded, else before.
+        load: function that returns further data of the task, from options and the name of the data; raises `UserError`
+            if the data cannot be read.
+        on_pairs: True if the task needs pairs of the two kinds of text.
+        evidence: True if the task needs train pairs to measure a subspace.
+        downloads: True if `load` may take long. It is then called after the model has been loaded, else before.
     """
 
     job: Callable[[Any, Any], Job]

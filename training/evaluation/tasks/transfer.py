@@ -31,7 +31,7 @@ def transfer(
     """Measure zero-shot accuracy and macro-F1 on each classification set.
 
     Returns:
-        Measures; set -> whether each image is a hit; and sentences the user should read.
+        Measures; set -> hit of each image; and notes for the user.
     """
     rows, hits, notes = [], {}, []
     for task in tasks:
@@ -52,8 +52,8 @@ def _classified(
 
 def retrievals(clip: Clip, data: str, features: EmbeddedPairs, *, seed: int) -> tuple[list[Number], list[str]]:
     """Return `retrieved` as rows of an evaluation, and notes."""
-    found, notes = retrieved(clip, data, features, seed=seed)
-    return [measured("transfer", "retrieval", f"retrieval {kind}", share) for kind, share in found.items()], notes
+    shares, notes = retrieved(clip, data, features, seed=seed)
+    return [measured("transfer", "retrieval", f"retrieval {kind}", share) for kind, share in shares.items()], notes
 
 
 def load_sets(config: EvaluateConfig, data: str) -> list[LabelledImages]:
@@ -69,13 +69,13 @@ def _job(on: EvaluatedPairs, sets: Sequence[LabelledImages]) -> Job:
         with Bar(total=total, desc="transfer", unit="image") as bar:
             rows, hits, notes = transfer(on.clip, sets, bar.update)
         held_out = on.features.take(on.held_out)
-        found, more = retrievals(on.clip, on.data, held_out, seed=on.config.seed)
+        retrieval_rows, more = retrievals(on.clip, on.data, held_out, seed=on.config.seed)
         if on.aligned is not None and on.reference is not None:
             tests = ability_tests(on.clip, list(sets), on.data, held_out)
             part, able = on.aligned.part(on.clip, held_out), {(ACCURACY, name): each for name, each in hits.items()}
             lost = tests.swap_lost(on.clip, able, part, on.aligned.subspace, on.config.seed)
-            found.append(measured("transfer", SETS, Key("swap_transfer_lost").column(), lost))
-        return TaskResult(rows + found, [*notes, *more])
+            retrieval_rows.append(measured("transfer", SETS, Key("swap_transfer_lost").column(), lost))
+        return TaskResult(rows + retrieval_rows, [*notes, *more])
 
     fingerprints = {each.name: each.fingerprint for each in sets}
     return Job("transfer", {**on.settings, "sets": fingerprints, **on.referred}, compute)
