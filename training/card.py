@@ -79,7 +79,7 @@ def model_card(
     lines = [
         *front_matter(library, base, licence, data=model.arguments.get("data"), language=language),
         *(_claim(evaluation, contrast) if model.is_run else [f"# A CLIP{' with an edit' if edit else ''}", ""]),
-        *_made(model, edit),
+        *_origin(model, edit),
         *("", "## How to load it", "", *_loading("clip-descriptions" if by_hook else form), ""),
         *(("## Without this package", "", *edit.code, "") if edit is not None and edit.code else ()),
         *("## Measured numbers", ""),
@@ -108,7 +108,7 @@ def _claim(evaluation: Evaluation | None, contrast: Contrast) -> list[str]:
     return [*aim, f"It is not known to do so: it prefers {measured}.", ""]
 
 
-def _made(model: EvaluatedModel, edit: EditNotes | None) -> list[str]:
+def _origin(model: EvaluatedModel, edit: EditNotes | None) -> list[str]:
     """Return the origin of the model, as a list in Markdown."""
     if not model.is_run:
         source = f"Exported from {as_code(PureWindowsPath(model.name).name)} by clip-descriptions"

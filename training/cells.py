@@ -116,7 +116,7 @@ def _seconds(manifest: Mapping[str, Any]) -> float:
     return float(manifest.get("seconds", math.nan))
 
 
-def _attributed(
+def _both_attributions(
     work: Work, tuned: Clip, held_out: EmbeddedPairs, rotation: Rotation
 ) -> tuple[Attributions, Attributions]:
     """Return the attributions of a trained model from both baselines."""
@@ -204,8 +204,8 @@ class _TrainedCells:
         if self._edits and parts is not None:
             own_parts = {split: edited_part(part, Edit.load(out)) for split, part in parts.items()}
         tuned, rotation = self._model(clip, out), Rotation.load(out / ROTATION)
-        words = attributions or _attributed(work, tuned, features.split("test"), rotation)
-        result = self._found(work, tuned, features, rotation, place, own_parts, words)
+        words = attributions or _both_attributions(work, tuned, features.split("test"), rotation)
+        result = self._measure(work, tuned, features, rotation, place, own_parts, words)
         costs = {
             Key("val_loss"): Estimate(manifest["result"]["val_loss"], len(features.rows("val"))),
             Key("seconds"): Estimate(_seconds(manifest), 1),
@@ -236,7 +236,7 @@ class _TrainedCells:
             accelerator.free_memory()
         return out
 
-    def _found(
+    def _measure(
         self,
         work: Work,
         tuned: Clip,

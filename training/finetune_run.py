@@ -178,13 +178,13 @@ def _fit(
     val_set = examples(clip, features, "val", frozen=frozen, most=config.val_samples)
     if accelerator.is_main_process:
         save_settings(clip, config, out)
-    task = Task(clip, train_set, val_set, *_whitened(start, clip, train_set, config), config, out)
+    task = Task(clip, train_set, val_set, *_whitened_start(start, clip, train_set, config), config, out)
     progress = train(task, accelerator, resume=config.resume, on_step=on_step)
     kept = next(look for look in progress.history if look["step"] == progress.best_step)
     return {"steps": progress.step, "kept_step": progress.best_step, **kept}
 
 
-def _whitened(
+def _whitened_start(
     start: Tensor | None, clip: Clip, train_set: Examples, config: FinetuneConfig
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the start of the search in whitened coordinates, and the coordinates, which come from the base's streams.

@@ -68,12 +68,16 @@ def launched(precision: str | None) -> Iterator[list[str]]:
         notes.append(f"mixed precision {os.environ[_PRECISION]}, from {_PRECISION}")
     if os.environ.get(_ACCUMULATION, "1") != "1":
         notes.append(f"{_ACCUMULATION} is ignored: the rows of a step are those of --batch-size")
-    with _without(() if whole else _LAUNCHERS), _without((_ACCUMULATION,)), _mortal() if waiting else nullcontext():
+    with (
+        _without(() if whole else _LAUNCHERS),
+        _without((_ACCUMULATION,)),
+        _ended_by_signals() if waiting else nullcontext(),
+    ):
         yield notes
 
 
 @contextmanager
-def _mortal() -> Iterator[None]:
+def _ended_by_signals() -> Iterator[None]:
     """Let signals end this process at once, and restore the handlers on exit."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -210,12 +210,12 @@ def _look(task: Task, learner: Learner, progress: Progress, accelerator: Acceler
         save_weights(task.clip, task.config.tuning, task.folder)
         if learner.free is not None:
             basis = orthonormal(learner.span().detach()).cpu()
-            facts = {"method": task.config.objective, "step": progress.step, **measures, **_at_rest(task, learner)}
+            facts = {"method": task.config.objective, "step": progress.step, **measures, **_convergence(task, learner)}
             Rotation(basis, Site("text", task.config.layer), facts).save(task.folder / ROTATION)
     write_atomic(task.folder / HISTORY, csv_text(pd.DataFrame(progress.history)))
 
 
-def _at_rest(task: Task, learner: Learner) -> dict[str, Any]:
+def _convergence(task: Task, learner: Learner) -> dict[str, Any]:
     """Return facts of the rotation about its convergence in the present model.
 
     Returns:

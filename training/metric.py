@@ -108,7 +108,7 @@ def _compare(config: _MetricConfig) -> int:
 
     rated = None if config.blv is None else load_blv(config.blv)
     every = None if config.data is None else _load(config.data, config.kinds, config.limit)
-    pairs = None if every is None else _chosen(every, config.splits)
+    pairs = None if every is None else _checked_pairs(every, config.splits)
     material = material_of(pairs, rated, checks, config.seed)
     given = [given_metric(path, material.parts) for path in config.scores]
     check_names([*given, *baselines()])
@@ -147,7 +147,7 @@ def _checks(names: str) -> list[str]:
     return chosen
 
 
-def _chosen(pairs: PairSet, splits: str | None) -> PairSet:
+def _checked_pairs(pairs: PairSet, splits: str | None) -> PairSet:
     """Return the pairs of the splits that the option names; by default the held-out pairs."""
     if splits is None:
         return held_out(pairs)

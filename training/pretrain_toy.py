@@ -242,7 +242,7 @@ def train_phase(
                 looked[world.name] = measures
                 state = {"loss": losses.get(world.name), "share": shares[world.name]}
                 record = {"world": world.name, "step": step, **state, **measures}
-                tqdm.write(" ".join(f"{key}={_short(value)}" for key, value in record.items()))
+                tqdm.write(" ".join(f"{key}={_short_text(value)}" for key, value in record.items()))
                 with log.open("a") as file:
                     file.write(json.dumps(record) + "\n")
             if _badness(looked) <= best:
@@ -253,7 +253,7 @@ def train_phase(
     return shares, best_step
 
 
-def _short(value: object) -> str:
+def _short_text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

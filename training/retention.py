@@ -25,7 +25,7 @@ def retention_loss(
         share: pairs that this process computes; by default all.
     """
     share = share or Share.of(len(images), 1, 0)
-    each, both = share.joined(_in_full(images)), share.joined(_in_full(texts)).unflatten(0, (2, -1))
+    each, both = share.joined(_at_full_precision(images)), share.joined(_at_full_precision(texts)).unflatten(0, (2, -1))
     with torch.autocast(images.device.type, enabled=False):
         return contrastive_loss(scale * torch.einsum("ie,kje->kij", each, both)).mean()
 
@@ -38,6 +38,6 @@ def mean_retention(images: Float[Tensor, "n embed"], texts: Float[Tensor, "k emb
     return total / n
 
 
-def _in_full(embeddings: Tensor) -> Tensor:
+def _at_full_precision(embeddings: Tensor) -> Tensor:
     """Return embeddings in float32 or a higher precision, which logits of up to 100 need."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))

@@ -132,15 +132,15 @@ class AbilityTests:
         ]
         mean = self.drop(ACCURACY, base, {key: np.mean([draw[key] for draw in draws], axis=0) for key in draws[0]})
         lost = [float(np.mean([base[key].mean() - hits.mean() for key, hits in draw.items()])) for draw in draws]
-        return _wider(mean, _reach(lost))
+        return _widened(mean, _half_width(lost))
 
 
-def _reach(draws: Sequence[float]) -> float:
+def _half_width(draws: Sequence[float]) -> float:
     """Return the half-width of the interval of a mean over independent draws: t · s / √n."""
     return student(len(draws) - 1) * float(np.std(draws, ddof=1)) / math.sqrt(len(draws))
 
 
-def _wider(estimate: Estimate, further: float) -> Estimate:
+def _widened(estimate: Estimate, further: float) -> Estimate:
     """Return an estimate whose interval also covers another error, given the half-width of that error's interval."""
     low, high = (math.hypot(estimate.value - end, further) for end in (estimate.low, estimate.high))
     return replace(estimate, low=estimate.value - low, high=estimate.value + high)

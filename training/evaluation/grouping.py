@@ -48,7 +48,7 @@ def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return names of models: the label, and the facts that distinguish models with equal labels."""
     labels = [about["label"] for about in abouts]
     for detail in (
-        lambda about: _differing(about, [each for each in abouts if each["label"] == about["label"]]),
+        lambda about: _differences(about, [each for each in abouts if each["label"] == about["label"]]),
         lambda about: Path(about["name"]).name,
         lambda about: about["name"],
         lambda about: about["group"],
@@ -60,7 +60,7 @@ def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
     return labels
 
 
-def _differing(about: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
+def _differences(about: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
     """Return the settings in which a model differs from models with its label; its folder if no setting differs."""
     parts = []
     if len({(each.get("layer"), each.get("size")) for each in alike}) > 1:

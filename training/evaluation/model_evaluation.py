@@ -66,7 +66,7 @@ def of_model(config: EvaluateConfig, tasks: Sequence[str]) -> Plan:
     chosen = {name: find_task(name) for name in tasks}
     loaded = {name: task.load(given, data) for name, task in chosen.items() if not task.downloads}
     every = _pairs(config, who, data) if any(task.on_pairs for task in chosen.values()) else None
-    pairs = None if every is None else _chosen(config, every)
+    pairs = None if every is None else _pairs_of_splits(config, every)
     on = LoadedModel(
         config,
         who,
@@ -137,7 +137,7 @@ def _pair_options(config: EvaluateConfig, who: EvaluatedModel) -> tuple[str | No
     return kinds, split, limit
 
 
-def _chosen(config: EvaluateConfig, pairs: PairSet) -> PairSet:
+def _pairs_of_splits(config: EvaluateConfig, pairs: PairSet) -> PairSet:
     """Return the pairs of the splits that the options name."""
     chosen = [name.strip() for name in config.splits.split(",")]
     for name in chosen:

@@ -173,16 +173,16 @@ def _texts(rows: Sequence[Comparison]) -> list[list[str]]:
     lines = [["model", "number", "published", "here", "difference", "source"]]
     for row in rows:
         number, share = row.published, row.published.share
-        ends = dict.fromkeys(_shown(end, share) for end in (number.low, number.high))
+        ends = dict.fromkeys(_value_text(end, share) for end in (number.low, number.high))
         if number.about:
             ends = dict.fromkeys([f"about {100 * number.low:.0f}"])
-        here = _shown(fmean(row.values), share) if row.values else "not measured"
-        here += f" ± {_shown(stdev(row.values), share).lstrip('+')}" if len(row.values) > 1 else ""
-        lines.append([row.model, number.title, " to ".join(ends), here, _apart(row), number.source])
+        here = _value_text(fmean(row.values), share) if row.values else "not measured"
+        here += f" ± {_value_text(stdev(row.values), share).lstrip('+')}" if len(row.values) > 1 else ""
+        lines.append([row.model, number.title, " to ".join(ends), here, _difference_text(row), number.source])
     return lines
 
 
-def _apart(row: Comparison) -> str:
+def _difference_text(row: Comparison) -> str:
     """Return the distance of a model's mean from the published range, with the digits of the source."""
     if not row.values:
         return ""
@@ -193,7 +193,7 @@ def _apart(row: Comparison) -> str:
     return apart if float(apart) else "as published"
 
 
-def _shown(value: float, share: bool) -> str:
+def _value_text(value: float, share: bool) -> str:
     return f"{100 * value:.1f}" if share else f"{value:+.3f}"
 
 

@@ -26,7 +26,7 @@ from interp.subspaces.rotation import Rotation, nothing, random_basis
 from tests.oracles.dyads import mean_by_pairs
 from tests.oracles.plain_forward import embed_one_by_one, random_texts
 from tests.oracles.small_tuned import with_draws
-from training.evaluation.abilities import AbilityTests, Able, EmbeddedSet, _reach, _wider, ability_tests
+from training.evaluation.abilities import AbilityTests, Able, EmbeddedSet, _half_width, _widened, ability_tests
 from training.evaluation.retrieval import retrieved
 from training.evaluation.tasks.transfer import transfer
 from training.evaluation.zeroshot import classify
@@ -173,7 +173,7 @@ def prompts_of(tests: AbilityTests) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("reach", [0.0, 0.03])
 def test_an_interval_that_holds_two_errors_is_that_of_the_oracle(reach: float):
     drops = 0.1 + reach * np.array([-1, 0.5, 1, -0.5, 0.25, -0.25, 2, -2])
-    estimate = _wider(Estimate(0.1, 9, 0.07, 0.15), _reach(drops.tolist()))
+    estimate = _widened(Estimate(0.1, 9, 0.07, 0.15), _half_width(drops.tolist()))
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
         with_draws((0.1, 0.07, 0.15), drops), abs=1e-12
     )

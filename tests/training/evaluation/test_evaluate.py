@@ -107,7 +107,7 @@ def test_without_a_rotation_nothing_is_intervened_on(full: Path, model: str, rat
         assert ({"accuracy", "macro_f1", "retrieval caption"} <= measures) == (name == str(full))
         assert ("pearson more than the other" in measures) == (name == str(full))
         assert frame.loc["preference", "all", "preference"]["n"] == pairs_of_toy(60, "val", "test")
-        assert f"than {model}" in capsys.readouterr().out or name == model
+        assert f"the other is {model}" in capsys.readouterr().out or name == model
         shutil.rmtree(tmp_path / "out")
     about = json.loads((full / "manifest.json").read_text())["settings"]
     assert about["objective"] == "behavioral"

@@ -51,7 +51,7 @@ def load_ratings(config: EvaluateConfig, _data: str = "") -> RatedTexts:
 
 def _job(on: LoadedModel, rated: RatedTexts) -> Job:
     config, who = on.config, on.who
-    base, tokenizer = _made_from(who)
+    base, tokenizer = _base_and_tokenizer(who)
     against = config.against or base
     given = text_scores(Path(against), rated) if against is not None and os.path.isfile(against) else None
     other = None
@@ -76,7 +76,7 @@ def _job(on: LoadedModel, rated: RatedTexts) -> Job:
     return Job("blv", {"ratings": rated.fingerprint, "prefix": config.prefix, "against": name}, compute)
 
 
-def _made_from(who: EvaluatedModel) -> tuple[str | None, str | None]:
+def _base_and_tokenizer(who: EvaluatedModel) -> tuple[str | None, str | None]:
     """Return the base and the tokenizer of a run, or None for each of them that the run does not name."""
     if who.named is None:
         return None, None

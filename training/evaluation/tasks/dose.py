@@ -151,7 +151,7 @@ def _job(on: EvaluatedPairs, loaded: tuple[list[LabelledImages], RatedTexts | No
         held_out = on.features.take(on.held_out)
         with Bar(total=sum(map(len, sets)), desc="dose", unit="image") as bar:
             tests = ability_tests(clip, sets, on.data, held_out, bar.update)
-        rated = None if ratings is None else _rated(clip, ratings, config.prefix)
+        rated = None if ratings is None else _rated_batch(clip, ratings, config.prefix)
         texts = len(held_out.texts) + len(tests.tokens) + (0 if rated is None else len(rated.tokens))
         with Bar(total=texts, desc="dose", unit="text") as bar:
             edits = {alpha: gain(rotation, middle, alpha) for alpha in ALPHAS}
@@ -169,7 +169,7 @@ def _job(on: EvaluatedPairs, loaded: tuple[list[LabelledImages], RatedTexts | No
     return Job("dose", settings, compute)
 
 
-def _rated(clip: Clip, ratings: RatedTexts, prefix: str) -> RatedBatch:
+def _rated_batch(clip: Clip, ratings: RatedTexts, prefix: str) -> RatedBatch:
     tokens = tokenize(clip, [prefix + text.description for text in ratings.texts])
     return RatedBatch(ratings, tokens, rated_images(clip, ratings))
 

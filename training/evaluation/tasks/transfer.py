@@ -35,7 +35,7 @@ def transfer(
     """
     rows, hits, notes = [], {}, []
     for task in tasks:
-        guess, labels, problems = _classified(clip, task, on_image)
+        guess, labels, problems = _classify(clip, task, on_image)
         hits[task.name] = guess == labels
         rows.append(measured("transfer", task.name, "accuracy", wilson(int(hits[task.name].sum()), len(labels))))
         rows.append(Number("transfer", task.name, "macro_f1", macro_f1(labels, guess, len(task.classes)), len(labels)))
@@ -43,7 +43,7 @@ def transfer(
     return rows, hits, notes
 
 
-def _classified(
+def _classify(
     clip: Clip, task: LabelledImages, on_image: Callable[[], object]
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     images, notes = embed_cached(clip, task.keys, task.open_image, on_image=on_image)
