@@ -58,7 +58,7 @@ def test_a_model_there_and_back(hub: Hub, tmp_path: Path, capsys: pytest.Capture
     assert export(["toy", "--out", str(tmp_path / "first")]) == 0
     assert hub.asked == []
     assert export(["toy", "--out", str(tmp_path / "second"), "--push", "me/model", "--license", "mit"]) == 0
-    assert f"and at {hub.address}/me/model/commit/" in capsys.readouterr().out
+    assert f"uploaded to {hub.address}/me/model/commit/" in capsys.readouterr().out
     sent = hub.repos["me/model"]
     assert sorted(sent) == sorted(path.name for path in (tmp_path / "second").iterdir())
     assert all(sent[path.name] == path.read_bytes() for path in (tmp_path / "second").iterdir())

@@ -225,4 +225,4 @@ def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):
         assert (kept.share, kept.auc) == pytest.approx((said.share, said.auc), abs=1e-5)
         assert kept.upper.texts[0].text == said.upper.texts[0].text
         assert abs(kept.share - other.share) > 1e-4
-    assert "in the model that was trained there" in (tuned.folder / "report.html").read_text()
+    assert "of the model that was trained at the chosen cell" in (tuned.folder / "report.html").read_text()

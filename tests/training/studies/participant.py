@@ -30,6 +30,16 @@ def press(browser: Any, *keys: str) -> None:
             start = end
 
 
+def open_again(browser: Any, page: Path, *, known: bool) -> None:
+    """Open a page that knows answers, or that knows none; Chromium may take a moment to pass storage to the new page."""
+    end = time.monotonic() + _PATIENCE
+    opened(browser, page)
+    while browser.title.startswith("Welcome back") != known:
+        assert time.monotonic() < end, browser.title
+        time.sleep(0.1)
+        opened(browser, page)
+
+
 def enter(browser: Any, page: Path, code: str) -> None:
     """Open the page, consent, and go on to the first screen."""
     opened(browser, page)

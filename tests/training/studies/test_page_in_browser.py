@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.report.browser import check_page, chromium, opened, requested
-from tests.training.studies.participant import enter, fill_in, keys_of, outline, press, save, without_times
+from tests.training.studies.participant import enter, fill_in, keys_of, open_again, outline, press, save, without_times
 from training.studies.analysis import ALL, CHOSEN, study_numbers
 from training.studies.design import Study
 from training.studies.forms_page import write_forms
@@ -39,6 +39,8 @@ def nobody_was_here(browser: Any, study: Study, pages: Path) -> None:
     """Empty the storage that all files share in this browser."""
     opened(browser, page_of(pages, study, 0))
     browser.execute_script("localStorage.clear()")
+    for number in range(len(study.forms)):
+        open_again(browser, page_of(pages, study, number), known=False)
 
 
 def page_of(pages: Path, study: Study, number: int) -> Path:
@@ -227,13 +229,13 @@ def test_two_people_on_one_computer_keep_apart(browser: Any, study: Study, pages
     page = page_of(pages, study, 1)
     enter(browser, page, one)
     press(browser, *keys_of(responses[one].answers[0]), Keys.TAB, Keys.TAB, Keys.ENTER)
-    opened(browser, page)
+    open_again(browser, page, known=True)
     press(browser, Keys.TAB, Keys.TAB, Keys.ENTER)  # another code
     press(browser, Keys.TAB, Keys.SPACE, Keys.TAB, other, Keys.ENTER, Keys.TAB, Keys.ENTER)
     assert f"heading 1 focused Screen 1 of {len(form.screens)}" in seen(browser)
     assert not any("checked" in line.split() for line in seen(browser))
     press(browser, *keys_of(responses[other].answers[0]))
-    opened(browser, page)
+    open_again(browser, page, known=True)
     press(browser, Keys.TAB, Keys.TAB, Keys.ENTER, Keys.TAB, Keys.SPACE, Keys.TAB, one, Keys.ENTER)
     assert f"heading 1 focused Screen 2 of {len(form.screens)}" in seen(browser)
 
