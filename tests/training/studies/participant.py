@@ -31,7 +31,7 @@ def press(browser: Any, *keys: str) -> None:
 
 
 def open_again(browser: Any, page: Path, *, known: bool) -> None:
-    """Open a page that knows answers, or that knows none; Chromium may take a moment to pass storage to the new page."""
+    """Open a page that has stored answers, or none; Chromium may take a moment to pass storage to a new page."""
     end = time.monotonic() + _PATIENCE
     opened(browser, page)
     while browser.title.startswith("Welcome back") != known:
