@@ -15,25 +15,25 @@ from interp.clip.names import check_named
 PROG = "python -m interp.check"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 DESCRIPTION = """\
-Check that what this package computes fast is what transformers computes, for a model, on a device, in a dtype:
-  * one batch, as every sweep does before it starts: a text swapped with itself changes no bit, an empty subspace
-    gives the base, the whole stream the source's, and counterfactuals are those of a plain hook;
-  * forward: embeddings of texts and images, against the model's own forward passes;
-  * counterfactual: at every layer of the text tower and some of the vision tower, in subspaces of several sizes,
-    against a hook;
-  * gradient: of a search's loss through the cached engine, against autograd through the whole forward in float64;
-  * attribution: by each route, pulled back from one site and pushed forward to all layers, against gradients of the
-    whole forward in float64.
-Embeddings and streams are compared as vectors: an error is a distance, divided by the vector's length. Attributions
-are compared with the largest one of the text. A tolerance is what rounding in the dtype can explain, given the number
-of blocks; none is above 0.1."""
+Check that the fast paths of this package give the results of transformers, for a model, on a device, in a dtype:
+  * one batch, which every sweep also checks before it starts: a text swapped with itself changes no bit, an empty
+    subspace gives the base, the whole stream gives the source, and counterfactuals equal those of a plain hook;
+  * forward: embeddings of texts and images, compared with the model's own forward passes;
+  * counterfactual: swaps at every layer of the text tower and some layers of the vision tower, in subspaces of
+    several sizes, compared with a hook;
+  * gradient: gradient of a search's loss through the cached engine, compared with autograd in float64;
+  * attribution: attributions by each route, pulled back from one site and pushed forward to all layers, compared with
+    gradients of whole forward passes in float64.
+The error of an embedding or a stream is a distance, divided by the length of the vector. The error of an attribution
+is divided by the largest attribution of the text. A tolerance is the error that rounding in the dtype can explain,
+given the number of blocks. No tolerance is above 0.1."""
 EPILOG = """\
 examples:
   python -m interp.check toy
   python -m interp.check openai/clip-vit-base-patch32 --device cuda --dtype bfloat16
   python -m interp.check runs/iit-das
 
-exit status: 0 if all is as it should be, 1 if something is not, 2 for a model or a device that cannot be used"""
+exit status: 0 if all comparisons agree, 1 if one fails, 2 for a model or a device that cannot be used"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class CheckConfig(ModelOptions, DeviceOptions):
     """The check."""
 
     model: str = argument("'toy', a folder, a fine-tuned run, open_clip:ARCH/PATH, or a hub id", metavar="MODEL")
-    dtype: str = option("float32", "of weights and arithmetic", choices=DTYPES)
+    dtype: str = option("float32", "dtype of weights and arithmetic", choices=DTYPES)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +65,7 @@ def _check(config: CheckConfig) -> int:
     started = time.perf_counter()
     with Bar(total=len(CHECKS), unit="check") as bar:
         findings = run_checks(clip, bar.update)
-    failed = [one for one in findings if not one.ok]
+    failed = [finding for finding in findings if not finding.ok]
     where = f"{config.model} on {config.device} in {config.dtype}"
     print(table(findings), end="\n\n")
     if not failed:

@@ -1,4 +1,4 @@
-"""Comparison of every fast path of the package with its plain version, on texts and images that need no data."""
+"""Comparison of every fast path of the package with a plain version, on built-in texts and random images."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TEXTS = (
     "and the lights of the warehouses are reflected in the still water",
 )
 PICTURES, _POINTS = 4, 3
-ATTRIBUTED = (1, 2, 3)  # numbers of short texts: a plain backward pass for each route, layer and text is slow
+ATTRIBUTED = (1, 2, 3)  # numbers of short texts, since a plain backward pass for each route, layer and text is slow
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Bench:
 
 
 def _one_batch(bench: Bench) -> list[Finding]:
-    """Run the check of one batch that a sweep runs before it starts, at all layers."""
+    """Run the check of one batch that a sweep runs before it starts, at every layer."""
     return certify(bench.clip, TEXTS, range(1, bench.clip.depth("text") + 1))
 
 
@@ -105,10 +105,12 @@ def forward(bench: Bench) -> list[Finding]:
     last = Site("vision", clip.depth("vision"))
     run = clean_images(clip, bench.pictures, [last])
     pictures = plain.images(clip.model, pixel_values(clip, bench.pictures))
-    of_text, of_vision = (tolerance(clip.model.dtype, depth) for depth in (clip.depth("text"), clip.depth("vision")))
+    text_tolerance, vision_tolerance = (
+        tolerance(clip.model.dtype, depth) for depth in (clip.depth("text"), clip.depth("vision"))
+    )
     return [
-        Finding("forward: text embeddings", distance(embed_tokens(clip, tokens), texts), of_text),
-        Finding("forward: image embeddings", distance(run.push(last, run.stream(last)), pictures), of_vision),
+        Finding("forward: text embeddings", distance(embed_tokens(clip, tokens), texts), text_tolerance),
+        Finding("forward: image embeddings", distance(run.push(last, run.stream(last)), pictures), vision_tolerance),
     ]
 
 
@@ -120,34 +122,34 @@ def counterfactual(bench: Bench) -> list[Finding]:
     order = torch.arange(len(tokens)).roll(3)
     run = clean_texts(clip, tokens, [Site("text", layer) for layer in layers])
     streams = plain.end_streams(clip.model, tokens.ids, tokens.eot, layers)
-    of_texts, of_images = [], []
+    text_errors, image_errors = [], []
     for layer in layers:
         rotation = bench.rotation("text", layer)
-        own = streams[layer]
-        h = plain.swapped(own, own[order], rotation.basis.to(own))
+        base = streams[layer]
+        h = plain.swapped(base, base[order], rotation.basis.to(base))
         expected = plain.counterfactuals(clip.model, tokens.ids, tokens.eot, layer, h)
-        of_texts.append(distance(interchange(run, run.take(order), rotation), expected))
+        text_errors.append(distance(interchange(run, run.take(order), rotation), expected))
     images = clean_images(clip, bench.pictures, [Site("vision", layer) for layer in bench.layers("vision")])
     turned, pixels = torch.arange(PICTURES).roll(1), pixel_values(clip, bench.pictures)
     for layer in bench.layers("vision"):
         rotation = bench.rotation("vision", layer)
         expected = plain.image_counterfactuals(clip.model, pixels, layer, rotation.basis, turned)
-        of_images.append(distance(interchange(images, images.take(turned), rotation), expected))
-    found: dict[Tower, list[float]] = {"text": of_texts, "vision": of_images}
+        image_errors.append(distance(interchange(images, images.take(turned), rotation), expected))
+    by_tower: dict[Tower, list[float]] = {"text": text_errors, "vision": image_errors}
     return [
         Finding(
             f"counterfactual: {tower} tower, {len(errors)} layers",
             max(errors),
             tolerance(clip.model.dtype, clip.depth(tower)),
         )
-        for tower, errors in found.items()
+        for tower, errors in by_tower.items()
     ]
 
 
 def gradient(bench: Bench) -> list[Finding]:
     """Compare a search's gradient in the free matrix, from the cached engine, with autograd in float64.
 
-    The error of a logit, and with it that of a slope of the loss, is the error of a score times the logit scale.
+    The error of a logit, and of a slope of the loss, is the error of a score times the logit scale.
     """
     clip, tokens, n = bench.clip, bench.tokens, PICTURES
     layers = bench.layers("text")
@@ -155,8 +157,8 @@ def gradient(bench: Bench) -> list[Finding]:
     pairs = PairRun(run, bench.embeddings, clip.logit_scale)
     rows, source = torch.arange(n), torch.arange(n).roll(1)
     runs = {
-        name: (tokens.ids[some], tokens.eot[some])
-        for name, some in zip(("base", "source"), interventions(rows, source), strict=True)
+        name: (tokens.ids[indices], tokens.eot[indices])
+        for name, indices in zip(("base", "source"), interventions(rows, source), strict=True)
     }
     pictures = bench.embeddings.cpu().double().repeat(2, 1)
     error = 0.0
@@ -165,10 +167,10 @@ def gradient(bench: Bench) -> list[Finding]:
         span = Span(torch.eye(clip.width("text"), device=clip.device), max(1, clip.width("text") // 4), layer)
         clean = clean_scores(pairs, site) * clip.logit_scale
         loss = das_losses(pairs, site, [span.swap], source, clean, rows).sum()
-        (found,) = torch.autograd.grad(loss, span.free)
+        (computed,) = torch.autograd.grad(loss, span.free)
         free = span.free.detach().cpu().double().requires_grad_()
         (expected,) = torch.autograd.grad(plain.search_loss(bench.exact, runs, pictures, layer, free), free)
-        error = max(error, distance(found.flatten(), expected.flatten()))
+        error = max(error, distance(computed.flatten(), expected.flatten()))
     dtype, condition = with_basis(clip.model.dtype), 1 + clip.logit_scale
     allowed = tolerance(dtype, clip.depth("text"), passes=2, condition=condition)
     return [Finding(f"gradient: of a search's loss, {len(layers)} layers", error, allowed)]
@@ -190,8 +192,8 @@ def attribution(bench: Bench) -> list[Finding]:
             expected = plain.attributions(bench.exact, tokens.ids[0], start, image[0].cpu().double(), site, rule)
             largest = float(expected["full"].abs().max())
 
-            def off(found: np.ndarray, true: Tensor, largest: float = largest) -> float:
-                return float(np.abs(found - true.numpy()).max()) / largest
+            def off(values: np.ndarray, true: Tensor, largest: float = largest) -> float:
+                return float(np.abs(values - true.numpy()).max()) / largest
 
             shared, through = integrate(clip, tokens, image, layer, {"z": rotation}, PathSettings(_POINTS))
             routes = assemble(shared, through["z"], ROUTES)
@@ -202,7 +204,7 @@ def attribution(bench: Bench) -> list[Finding]:
                 off(path.full, expected["full"][words]),
             ]
     allowed = tolerance(clip.model.dtype, clip.depth("text"), passes=2)
-    return [Finding(f"attribution: {name}", float(np.max(some)), allowed) for name, some in errors.items()]
+    return [Finding(f"attribution: {name}", float(np.max(values)), allowed) for name, values in errors.items()]
 
 
 CHECKS: dict[str, Callable[[Bench], list[Finding]]] = {
@@ -221,12 +223,12 @@ def run_checks(clip: Clip, on_check: Callable[[], object] = lambda: None) -> lis
         clip: model.
         on_check: callback after each check, for a progress bar.
     """
-    bench, found = Bench(clip), []
+    bench, findings = Bench(clip), []
     for name, check in CHECKS.items():
         try:
-            found += check(bench)
+            findings += check(bench)
         except (RuntimeError, NotImplementedError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            found.append(Finding(name, float("nan"), 0.0, note=f"cannot be computed here: {reason}"))
+            findings.append(Finding(name, float("nan"), 0.0, note=f"cannot be computed here: {reason}"))
         on_check()
-    return found
+    return findings

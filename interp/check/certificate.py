@@ -1,7 +1,7 @@
 """Certification of the cached engine on one batch of texts, with this model, on this device, in this dtype.
 
-A swap that must change nothing changes no bit. A swap that must change something does so. Counterfactuals equal those
-of a hook in transformers' own forward pass.
+A swap that must change nothing changes no bit. A swap that must change the result changes it. Counterfactuals equal
+those of a hook in transformers' own forward pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAIRS = 8  # number of pairs whose texts a sweep is certified with
 
 
 class NotCertified(ModelError):
-    """Failed certification; the message says what is wrong, by how much, and what to do."""
+    """Error of a failed certification; the message names the fault, its size and the remedy."""
 
 
 def certified_pairs(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) -> dict[str, float]:
@@ -36,14 +36,14 @@ def certified_pairs(clip: Clip, features: EmbeddedPairs, layers: Iterable[int]) 
         NotCertified: an error is too large.
     """
     findings = certify(clip, features.take(range(min(PAIRS, len(features)))).tokens_for(clip), layers)
-    if failed := [one for one in findings if not one.ok]:
+    if failed := [finding for finding in findings if not finding.ok]:
         dtype = str(clip.model.dtype).removeprefix("torch.")
         command = f"python -m interp.check {shlex.quote(clip.name)} --device {clip.device} --dtype {dtype}"
         raise NotCertified(
             f"{clip.name} on {clip.device} in {dtype} is not certified ({failed[0].complaint}): its numbers would be "
-            f"wrong; use another device, or mend what '{command}' shows"
+            f"wrong; use another device, or fix the fault that '{command}' shows"
         )
-    return {one.what: one.error for one in findings}
+    return {finding.what: finding.error for finding in findings}
 
 
 @torch.inference_mode()
@@ -52,20 +52,20 @@ def certify(clip: Clip, texts: Sequence[str] | Tokens, layers: Iterable[int]) ->
 
     Args:
         clip: model.
-        texts: at least two different texts, or their tokens; each text gets Z of another.
-        layers: layers of the text tower. Streams are compared at all of them. Interventions are compared only at the
+        texts: at least two different texts, or their tokens; each text gets Z of another text.
+        layers: layers of the text tower. Streams are compared at each layer. Interventions are compared only at the
             lowest layer, from which they pass through every block above.
 
     Raises:
         ModelError: all texts are the same to the model.
-        SiteError: the text tower has no such layer.
+        SiteError: the text tower does not have a layer.
     """
     kept = sorted(set(layers))
     layer, width, model = kept[0], clip.width("text"), clip.model
     tokens = _different(texts if isinstance(texts, Tokens) else tokenize(clip, texts))
     if len(tokens) < 2:
         raise ModelError(
-            f"to certify {clip.name} two different texts are needed; the model can tell none of them apart"
+            f"to certify {clip.name}, two different texts are needed, but the model cannot tell these texts apart"
         )
     run = clean_texts(clip, tokens, [Site("text", at) for at in kept])
     order = torch.arange(len(tokens)).roll(1)
@@ -80,8 +80,10 @@ def certify(clip: Clip, texts: Sequence[str] | Tokens, layers: Iterable[int]) ->
 
     clean = plain.texts(model, tokens.ids)
     streams = plain.end_streams(model, tokens.ids, tokens.eot, kept)
-    own, other = streams[layer], streams[layer][order]
-    hooked = plain.counterfactuals(model, tokens.ids, tokens.eot, layer, plain.swapped(own, other, half.basis.to(own)))
+    base, given = streams[layer], streams[layer][order]
+    hooked = plain.counterfactuals(
+        model, tokens.ids, tokens.eot, layer, plain.swapped(base, given, half.basis.to(base))
+    )
     farthest = max(distance(run.stream(Site("text", at)), streams[at]) for at in kept)
     depth, apart = clip.depth("text"), distance(changed, hooked)
     allowed, allowed_of_basis = tolerance(model.dtype, depth), tolerance(with_basis(model.dtype), depth)
@@ -90,7 +92,7 @@ def certify(clip: Clip, texts: Sequence[str] | Tokens, layers: Iterable[int]) ->
     return [
         Finding("a text swapped with itself, against itself", distance(itself, unchanged), 0.0),
         Finding("an empty subspace, against the base", distance(empty, clean), allowed),
-        Finding("the whole stream, against the source's", distance(filled, other), allowed_of_basis),
+        Finding("the whole stream, against the source's", distance(filled, given), allowed_of_basis),
         Finding("what half of the stream changes", least, noise, least=True),
         Finding("streams, against transformers", farthest, allowed),
         Finding("counterfactuals, against a plain hook", apart, allowed),

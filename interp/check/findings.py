@@ -26,7 +26,7 @@ class Finding:
         error: largest error.
         tolerance: largest error that passes.
         least: True if the error is a change that must be there: it must be larger than the tolerance.
-        note: reason why there is no error, if there is none.
+        note: reason why the error could not be computed; else empty.
     """
 
     what: str
@@ -67,13 +67,13 @@ def tolerance(dtype: torch.dtype, depth: int, *, passes: int = 1, condition: flo
 
 def with_basis(dtype: torch.dtype) -> torch.dtype:
     """Return the coarser of a dtype and float32, in which subspaces are kept."""
-    return max(dtype, torch.float32, key=lambda one: torch.finfo(one).eps)
+    return max(dtype, torch.float32, key=lambda candidate: torch.finfo(candidate).eps)
 
 
-def distance(found: Tensor, expected: Tensor) -> float:
+def distance(computed: Tensor, expected: Tensor) -> float:
     """Return the largest distance of two rows, relative to the expected row's length; infinite if any value is NaN."""
-    found, expected = (part.detach().to("cpu", torch.float64) for part in (found, expected))
-    apart = (found - expected).norm(dim=-1) / expected.norm(dim=-1)
+    computed, expected = (part.detach().to("cpu", torch.float64) for part in (computed, expected))
+    apart = (computed - expected).norm(dim=-1) / expected.norm(dim=-1)
     return float(apart.nan_to_num(nan=math.inf).max())
 
 
@@ -82,11 +82,11 @@ def table(findings: Sequence[Finding]) -> str:
     head = ["what", "largest error", "tolerance", ""]
     rows = [
         [
-            f"{one.what}, at least" if one.least else one.what,
-            "-" if one.note else f"{one.error:.1e}",
-            f"{'>' if one.least else ''}{one.tolerance:.1e}",
-            "ok" if one.ok else "FAILED",
+            f"{finding.what}, at least" if finding.least else finding.what,
+            "-" if finding.note else f"{finding.error:.1e}",
+            f"{'>' if finding.least else ''}{finding.tolerance:.1e}",
+            "ok" if finding.ok else "FAILED",
         ]
-        for one in findings
+        for finding in findings
     ]
     return "\n".join(aligned([head, *rows], left=1))

@@ -126,9 +126,9 @@ def search_loss(
         layer: layer of the site.
         free: free matrix.
     """
-    own, other = (end_streams(model, *runs[name], [layer])[layer].detach() for name in ("base", "source"))
+    base, source = (end_streams(model, *runs[name], [layer])[layer].detach() for name in ("base", "source"))
     q, _ = torch.linalg.qr(free)
-    changed = counterfactuals(model, *runs["base"], layer, swapped(own, other, q))
+    changed = counterfactuals(model, *runs["base"], layer, swapped(base, source, q))
     clean = texts(model, runs["base"][0]).detach()
     logits = torch.stack([(part * pictures).sum(-1) for part in (clean, changed)], 1) * model.logit_scale.exp()
     wins = torch.arange(len(logits), device=logits.device) < len(logits) // 2
@@ -159,7 +159,7 @@ def attributions(
     (layer, basis), (points, weights) = site, rule
     table = family_of(model).layer_0(model)
     with torch.no_grad():
-        end, begin = (table(input_ids=one[None].to(model.device))[0] for one in (ids, start))
+        end, begin = (table(input_ids=tokens[None].to(model.device))[0] for tokens in (ids, start))
     projector, last = basis @ basis.T, len(ids) - 1
 
     def cut(route: str) -> Callable[[Tensor], Tensor]:
@@ -175,7 +175,7 @@ def attributions(
 
         return hold
 
-    found = {}
+    by_route = {}
     for route in ("through", "around", "bypass", "full"):
         path = (begin + points.to(end)[:, None, None] * (end - begin)).requires_grad_()
         with ExitStack() as hooks:
@@ -184,5 +184,5 @@ def attributions(
                 hooks.enter_context(hooked(_block(model, "text", layer), cut(route)))
             score = (texts(model, ids.expand(len(points), -1)) @ image).sum()
         (gradient,) = torch.autograd.grad(score, path)
-        found[route] = ((gradient * (end - begin)).sum(-1) * weights.to(end)[:, None]).sum(0)
-    return found
+        by_route[route] = ((gradient * (end - begin)).sum(-1) * weights.to(end)[:, None]).sum(0)
+    return by_route

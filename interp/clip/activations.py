@@ -1,11 +1,11 @@
-"""GELU or QuickGELU: the wrong activation makes all numbers of a checkpoint slightly wrong, without any other sign."""
+"""Notes on activations that do not fit a model's name. A wrong activation shifts all numbers without any other sign."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-# Names of checkpoints trained with each activation (https://github.com/mlfoundations/open_clip#quickgelu).
+# Patterns in the names of checkpoints that were trained with each activation (https://github.com/mlfoundations/open_clip#quickgelu).
 NAMES = {
     "quick_gelu": re.compile(r"quickgelu|openai|metaclip|dfn", re.IGNORECASE),
     "gelu": re.compile(r"laion|datacomp|commonpool", re.IGNORECASE),
@@ -19,14 +19,14 @@ def activation_notes(name: str, config: Any) -> list[str]:
     Args:
         config: a `CLIPConfig`.
     """
-    found = next(((activation, match[0]) for activation, names in NAMES.items() if (match := names.search(name))), None)
-    if found is None:
+    hint = next(((activation, match[0]) for activation, names in NAMES.items() if (match := names.search(name))), None)
+    if hint is None:
         return []
-    expected, word = found
+    expected, word = hint
     return [
-        f"'{name}' has '{word}' in its name, whose models compute {_TITLES[expected]}, but its {tower} tower is set to "
-        f"{_TITLES.get(given, given)}: if the weights are of such a model, all numbers are off, and hidden_act is to "
-        f"be {expected}"
+        f"the name '{name}' contains '{word}', and models of that name use {_TITLES[expected]}, but the {tower} tower "
+        f"uses {_TITLES.get(given, given)}: if the name is right, set hidden_act to {expected} in config.json, since "
+        "all numbers are slightly wrong"
         for tower in ("text", "vision")
         if (given := getattr(config, f"{tower}_config").hidden_act) != expected
     ]

@@ -46,8 +46,8 @@ def head_tables(groups: Sequence[Group], heads: int) -> HeadTables:
     head, part = torch.arange(heads, device=device), torch.arange(3, device=device)[:, None]
     tables: dict[str, list[Tensor]] = {name: [] for name in ("unpack", "pack", "outputs", "shared", "again")}
     before = 0
-    for some in groups:
-        texts, length = some.index.shape
+    for group in groups:
+        texts, length = group.index.shape
         size = texts * heads * length
 
         def vectors(token: Tensor, length: int = length) -> Tensor:
@@ -56,14 +56,16 @@ def head_tables(groups: Sequence[Group], heads: int) -> HeadTables:
         def triples(token: Tensor, size: int = size, begin: int = 3 * before) -> Tensor:
             return begin + vectors(token)[:, None] + part * size
 
-        tables["unpack"].append(some.index[None, :, None] * 3 * heads + (part * heads + head).view(3, 1, heads, 1))
-        tables["pack"].append(triples(some.kept))
-        tables["outputs"].append(before + vectors(some.kept))
-        tables["shared"].append(some.index.flatten()[some.shared])
-        tables["again"].append(triples(some.shared)[:, 1:])
+        tables["unpack"].append(group.index[None, :, None] * 3 * heads + (part * heads + head).view(3, 1, heads, 1))
+        tables["pack"].append(triples(group.kept))
+        tables["outputs"].append(before + vectors(group.kept))
+        tables["shared"].append(group.index.flatten()[group.shared])
+        tables["again"].append(triples(group.shared)[:, 1:])
         before += size
-    shapes = tuple((len(some.index), some.index.shape[1]) for some in groups)
-    return HeadTables(heads, shapes, **{name: torch.cat([one.flatten() for one in of]) for name, of in tables.items()})
+    shapes = tuple((len(group.index), group.index.shape[1]) for group in groups)
+    return HeadTables(
+        heads, shapes, **{name: torch.cat([part.flatten() for part in parts]) for name, parts in tables.items()}
+    )
 
 
 def packed_attention(qkv: Float[Tensor, "total w"], tables: HeadTables, scale: float) -> Float[Tensor, "total d"]:

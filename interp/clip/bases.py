@@ -15,7 +15,7 @@ from interp.errors import quoted
 
 
 def named_models(names: Sequence[str], *, trust: bool) -> list[tuple[str, bool]]:
-    """Return the name of each model of a list, and whether its files may name files elsewhere.
+    """Return the name of each model of a list, and whether its files may refer to models elsewhere.
 
     The base's name replaces `BASE`. The model after `BASE` may name its base, since the user has asked for the base.
 
@@ -47,5 +47,5 @@ def _base_of(name: str) -> str:
     else:
         base = ""
     if not base:
-        raise ModelError(f"{quoted(name)} does not say which model is its base: name that model instead of base")
+        raise ModelError(f"{quoted(name)} does not name its base: write the name of the base model instead of 'base'")
     return base

@@ -189,11 +189,11 @@ def _run_packed(
         return _parts(block, hidden, mixed.unflatten(-1, (attention.num_heads, -1))), k, v
     qkv = _project(attention, normed)
     pieces = []
-    for some in groups:
-        q, k, v = (_heads(block, some.of(x)) for x in qkv)
-        seen = None if causal else some.seen[:, None, None]
+    for group in groups:
+        q, k, v = (_heads(block, group.of(x)) for x in qkv)
+        seen = None if causal else group.seen[:, None, None]
         attended = functional.scaled_dot_product_attention(q, k, v, seen, is_causal=causal, scale=attention.scale)
-        pieces.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, some.kept))
+        pieces.append(attended.transpose(1, 2).flatten(0, 1).index_select(0, group.kept))
     return _parts(block, hidden, torch.cat(pieces)), qkv[1], qkv[2]
 
 
@@ -232,15 +232,15 @@ def _step_parts(
     q, k, v = (x.unflatten(-1, split) for x in _project(attention, normed))
     # Own and earlier keys stay apart: joining them would copy the cache, and backward would compute its gradients.
     q = q * attention.scale
-    own = (q * k).sum(-1)[:, :, None]
-    pieces, sizes = [], [len(some.index) for some in groups]
-    for some, *of_group in zip(groups, *(x.split(sizes) for x in (q, own, v)), strict=True):
-        query, self_logit, self_value = of_group
-        earlier = _dots(query, some.of(keys).unflatten(-1, split))
-        if some.piece is None:
-            earlier = earlier.masked_fill(~some.seen[:, None, :, None], -torch.inf)
+    self_logits = (q * k).sum(-1)[:, :, None]
+    pieces, sizes = [], [len(group.index) for group in groups]
+    for group, *chunks in zip(groups, *(x.split(sizes) for x in (q, self_logits, v)), strict=True):
+        query, self_logit, self_value = chunks
+        earlier = _dots(query, group.of(keys).unflatten(-1, split))
+        if group.piece is None:
+            earlier = earlier.masked_fill(~group.seen[:, None, :, None], -torch.inf)
         weights = torch.cat([earlier, self_logit], dim=2).softmax(2)
-        mixed = _mix(weights[:, :, :-1], some.of(values).unflatten(-1, split))
+        mixed = _mix(weights[:, :, :-1], group.of(values).unflatten(-1, split))
         pieces.append(mixed + weights[:, :, -1, :, None] * self_value)
     parts = _parts(block, h, torch.cat(pieces))
     return parts._replace(after=changed(block, parts.after)) if changes_of(block) else parts
@@ -272,8 +272,7 @@ def run_texts(
         tower: blocks of the text tower, from `text_blocks`.
 
     Yields:
-        After each block: the parts of the stream, the row of each text's EOT in them, and the keys and values of all
-        tokens that the block used.
+        The parts of the stream after each block, the row of each text's EOT in them, and keys and values of all tokens.
     """
     hidden = embed_ids(clip, ids).flatten(0, 1).index_select(0, layout.taken)
     yield from run_above(clip, hidden, layout, tower)
@@ -307,12 +306,12 @@ def embed_tokens(clip: Clip, tokens: Tokens, *, batch_size: int = 256) -> Float[
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
     tower, rows = text_blocks(clip), tokens.ids.tolist()
     alphabetical = torch.tensor(sorted(range(len(rows)), key=lambda row: rows[row]), dtype=torch.long)
-    for some in alphabetical.split(batch_size) if len(rows) else ():
-        batch = tokens.take(some)
+    for index in alphabetical.split(batch_size) if len(rows) else ():
+        batch = tokens.take(index)
         layout = lay_out(clip, batch.ids, batch.eot)
         for parts, ends, _, _ in run_texts(clip, batch.ids.to(clip.device), layout, tower):
             end = parts.after[ends]
-        out[some] = embed_stream(clip, "text", end)
+        out[index] = embed_stream(clip, "text", end)
     return out
 
 

@@ -13,8 +13,8 @@ CHANGES = "stream_changes"  # name of the attribute of a block
 
 def changes_of(block: Any) -> tuple[Change, ...]:
     """Return the changes of the stream after a block, in their order."""
-    found: tuple[Change, ...] = getattr(block, CHANGES, ())
-    return found
+    changes: tuple[Change, ...] = getattr(block, CHANGES, ())
+    return changes
 
 
 def changed(block: Any, h: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:

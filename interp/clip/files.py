@@ -1,4 +1,4 @@
-"""Small files of models and runs, possibly from strangers: read as typed records, and searched for code."""
+"""Reading of small files of models and runs, possibly from strangers, as typed records, and a search for code."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementati
 
 
 def read_json(path: Path, kind: Callable[..., Record]) -> Record:
-    """Load a JSON file as a record; fields that the record does not have are left out.
+    """Load a JSON file as a record; other fields of the file are ignored.
 
     Raises:
-        ModelError: there is no such file, or it holds something else.
+        ModelError: the file does not exist, or it holds something else.
     """
     try:
         data = read_bytes(path)
         if data is None:
-            raise ModelError(f"there is no '{path}'")
-        return parse(data, kind, path, "mend it, or bring the model again")
+            raise ModelError(f"the file '{path}' does not exist")
+        return parse(data, kind, path, "repair the file, or download the model again")
     except StoreError as error:
         raise ModelError(str(error)) from error
 
@@ -60,17 +60,19 @@ def check_run(name: str) -> None:
 
 def loading_fault(error: BaseException) -> str:
     """Return the reason why a library cannot load a model, in one line, with the field of an invalid value."""
-    if found := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
-        return f"its configuration has a value of another kind as {found[1]}; mend it, or bring the model again"
-    if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library met unexpected content
-        return "its files hold something else than a model's do; mend them, or bring the model again"
+    if match := re.match(r"Validation error for field '(\w+)'", str(error)):  # of huggingface_hub's strict dataclasses
+        return (
+            f"its configuration has a value of the wrong type for {match[1]}; correct it, or download the model again"
+        )
+    if isinstance(error, (AttributeError, LookupError, TypeError)):  # a library read unexpected content
+        return "its files do not have the content of a model; repair them, or download the model again"
     if isinstance(error, UnicodeError):
-        return "one of its files is not UTF-8; bring the model again"
+        return "one of its files is not UTF-8; download the model again"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch gives the reason in the second line
-    return re.sub(r"Class validation error for validator '\w+': (\w+Error: )?", "its configuration: ", said)
+    reason = " ".join(lines[: 2 if lines[0].endswith(":") else 1])  # torch gives the reason in the second line
+    return re.sub(r"Class validation error for validator '\w+': (\w+Error: )?", "its configuration: ", reason)
 
 
 def check_files(name: str, where: str, revision: str) -> None:
@@ -89,12 +91,15 @@ def check_files(name: str, where: str, revision: str) -> None:
 
 def _check_files(name: str, where: str, revision: str) -> None:
     if _file(where, revision, "adapter_config.json") is not None:  # transformers would fetch the adapter's base
-        raise ModelError(f"'{name}' holds an adapter; download it, and name its folder")
+        raise ModelError(f"'{name}' holds an adapter; download the adapter, and use its folder as the model")
     for file in CONFIGS:
         if (path := _file(where, revision, file)) is not None:
             content: dict[str, Any] = read_json(path, dict[str, Any])
-            if (found := next(_refused(content), None)) is not None:
-                raise ModelError(f"'{path}' sets {found}, which is not read here; remove it if you trust the rest")
+            if (key := next(_refused(content), None)) is not None:
+                raise ModelError(
+                    f"'{path}' sets {key}, which can run foreign code and is refused; remove it if you trust the "
+                    "other files"
+                )
     if (path := _file(where, revision, INDEX)) is not None:
         _check_shards(name, path)
     if (Path(where) / WEIGHTS).exists():
@@ -102,19 +107,19 @@ def _check_files(name: str, where: str, revision: str) -> None:
 
 
 def _file(where: str, revision: str, name: str) -> Path | None:
-    """Return the path of a model's file, fetched if the model is on the hub; None if there is no such file."""
+    """Return the path of a model's file, fetched if the model is on the hub; None if the file does not exist."""
     if (folder := Path(where)).is_dir():
         return path if (path := folder / name).exists() else None
     from transformers.utils import cached_file
 
-    found = cached_file(
+    fetched = cached_file(
         where,
         name,
         revision=revision,
         _raise_exceptions_for_gated_repo=False,
         _raise_exceptions_for_missing_entries=False,
     )
-    return None if found is None else Path(found)
+    return None if fetched is None else Path(fetched)
 
 
 def _refused(content: Any, place: str = "") -> Iterator[str]:
@@ -130,7 +135,9 @@ def _refused(content: Any, place: str = "") -> Iterator[str]:
 def _check_shards(name: str, index: Path) -> None:
     for shard in sorted(set(read_json(index, _Index)["weight_map"].values())):
         if PurePosixPath(shard).name != shard or "\\" in shard or not shard.endswith(".safetensors"):
-            raise ModelError(f"'{name}' has weights in {quoted(shard)}; only .safetensors files in its folder are read")
+            raise ModelError(
+                f"'{name}' has weights in {quoted(shard)}, but only .safetensors files in its folder are read"
+            )
         _check_link(index.parent, shard)
 
 
@@ -138,7 +145,7 @@ def _check_link(folder: Path, name: str) -> None:
     """Raise `ModelError` if a weights file lies outside the folder. The hub's cache may link snapshots to its blobs."""
     root = folder.resolve()
     allowed = root, root.parent.parent / "blobs"
-    if folder.is_dir() and not any((folder / name).resolve().is_relative_to(one) for one in allowed):
+    if folder.is_dir() and not any((folder / name).resolve().is_relative_to(place) for place in allowed):
         raise ModelError(f"'{folder / name}' is a link that leads out of the folder; put the file itself there")
 
 

@@ -64,8 +64,8 @@ def move_tokens(
     copies, length = hidden.shape[:2]
     causal = clip.family.causal("text")
     position, token = (part.to(hidden.device) for part in _pairs(length, moved, causal=causal))
-    own = (position == moved.to(hidden.device)[token])[:, None]
-    change = torch.where(own, delta[token], 0.0).expand(copies, -1, -1)
+    moved_itself = (position == moved.to(hidden.device)[token])[:, None]
+    change = torch.where(moved_itself, delta[token], 0.0).expand(copies, -1, -1)
     tower = blocks(clip, "text")
     for number, block in enumerate(tower):
         pairs = position, token, len(delta)

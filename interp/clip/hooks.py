@@ -1,7 +1,7 @@
-"""Context managers that record or change a forward pass, and that remove their own hooks and no others.
+"""Context managers that record or change a forward pass, and that remove only their own hooks.
 
 Hooks are the slow, plain way to intervene, for questions that the cached engine does not answer and for its tests.
-Beware of pyvene: each of its forward passes strips *all* hooks of a model, including these.
+Beware of pyvene: each forward pass of pyvene removes *all* hooks of a model, including these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, and in its cache where the hub does not answer."""
+"""Models on the Hugging Face hub, or in its cache if the hub does not answer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def on_hub(name: str, hub: str, revision: str) -> tuple[str, str]:
         name: name of the model, for messages.
 
     Raises:
-        ModelError: the hub has no such model or revision; or the hub does not answer, and the model is not in the
-            cache.
+        ModelError: the hub does not have the model or the revision, or the hub does not answer and the model is not in
+            the cache.
     """
     try:
         ask_hub(hub, revision)
@@ -33,7 +33,7 @@ def on_hub(name: str, hub: str, revision: str) -> tuple[str, str]:
 
 
 def fetch_files(name: str, where: str, revision: str, files: Sequence[str]) -> Path | None:
-    """Return the folder that holds some files of a model, or None if the model does not have the first of them.
+    """Return the folder that holds these files of a model, or None if the model does not have the first file.
 
     Args:
         name: name of the model, for messages.
@@ -55,7 +55,7 @@ def fetch_files(name: str, where: str, revision: str, files: Sequence[str]) -> P
         # without a network, the hub's client reports a file missing from the cache with a subclass of this error
         if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
             raise ModelError(
-                f"cannot load the model {quoted(name)}: the hub does not say whether {file} belongs to it; try again"
+                f"cannot load the model {quoted(name)}: the hub does not report whether the model has {file}; try again"
             ) from error
     return folder
 
@@ -78,7 +78,7 @@ def _cached(hub: str, revision: str, file: str) -> str | None:
 
 
 def _in_cache(name: str, hub: str, revision: str, why: HubSilent) -> str:
-    """Return the folder of a model in the hub's cache; an edit can be in the cache without weights of its own."""
+    """Return the folder of a model in the hub's cache, or the folder of an edit, which needs no weights."""
     from huggingface_hub import try_to_load_from_cache
 
     config, edit = (_cached(hub, revision, file) for file in _MARKS)
@@ -91,7 +91,7 @@ def _in_cache(name: str, hub: str, revision: str, why: HubSilent) -> str:
         )
     if all(try_to_load_from_cache(hub, file, revision=revision) is None for file in _PREPROCESSING):
         raise ModelError(
-            f"cannot load the model {quoted(name)}: {why}, and the cache does not hold all of the model; "
+            f"cannot load the model {quoted(name)}: {why}, and the cache holds only a part of the model; "
             "load it once online"
         )
     return str(Path(config).parent)

@@ -1,4 +1,4 @@
-"""Image features: computed once for each vision tower and data set, and kept on disk."""
+"""Image features, computed once for each vision tower and data set, and kept on disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOTES = "notes"  # key in the metadata of kept embeddings
 
 
 def cache_folder() -> Path:
-    """Return the folder of image features: `$CLIP_DESCRIPTIONS_CACHE`, or one in the user's cache."""
+    """Return the folder of image features: `$CLIP_DESCRIPTIONS_CACHE`, or a folder in the user's cache."""
     given = os.environ.get("CLIP_DESCRIPTIONS_CACHE")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(given) if given else base / "clip-descriptions"
@@ -84,22 +84,22 @@ class EmbeddedPairs:
         return [i for i, pair in enumerate(self.pairs) if pair.split == split]
 
     def split(self, name: str) -> EmbeddedPairs:
-        """Return the pairs of a split, which may be none."""
+        """Return the pairs of a split; there may be none."""
         return self.take(self.rows(name))
 
     def to(self, device: torch.device | str) -> EmbeddedPairs:
-        """Return the same pairs with the embeddings on a device."""
+        """Return the pairs with the embeddings on a device."""
         return replace(self, embeddings=self.embeddings.to(device))
 
     def take(self, rows: Sequence[int]) -> EmbeddedPairs:
-        """Return some of the pairs, in the order given."""
+        """Return the pairs of these rows, in this order."""
         index = torch.tensor(rows, dtype=torch.long)
         data = replace(self.data, pairs=tuple(self.pairs[i] for i in rows))
         tokens = None if self.tokens is None else self.tokens.take(torch.cat([index, index + len(self)]))
         return replace(self, data=data, embeddings=self.embeddings[index], tokens=tokens)
 
     def tokenized(self, clip: Clip) -> EmbeddedPairs:
-        """Return the same pairs with their tokens, for this model and for other models with its tokenizer."""
+        """Return the pairs with their tokens, for this model and for other models with its tokenizer."""
         return replace(self, tokens=self.tokens_for(clip))
 
     def tokens_for(self, clip: Clip) -> Tokens:
@@ -110,7 +110,7 @@ class EmbeddedPairs:
 def image_features(
     clip: Clip, pairs: PairSet, *, skip_bad: bool = False, on_image: Callable[[], object] = lambda: None
 ) -> EmbeddedPairs:
-    """Embed the images of all pairs, or read the embeddings that an earlier call with the same model and images kept.
+    """Embed the images of all pairs, or read the embeddings that an earlier call for this model and these images saved.
 
     Args:
         skip_bad: leave out pairs whose image cannot be read, instead of raising.
@@ -120,11 +120,13 @@ def image_features(
         DataError: images cannot be read; the message counts them and names the first three.
     """
     if not pairs.has_images:
-        raise DataError(f"{pairs.name} has no images here, and a score takes them; put the images where the file says")
+        raise DataError(
+            f"{pairs.name} has no images here, but scores need images; put them at the paths that the data file names"
+        )
     path = _path(clip, [pairs.fingerprint, *(pair.id for pair in pairs.pairs)])
-    known, said = _read(path, len(pairs))
-    if known is not None:
-        return EmbeddedPairs(pairs, known.to(clip.device), said)
+    cached, cache_notes = _read(path, len(pairs))
+    if cached is not None:
+        return EmbeddedPairs(pairs, cached.to(clip.device), cache_notes)
     kept: list[Pair] = []
     bad: list[str] = []
     changes: list[str] = []
@@ -146,21 +148,21 @@ def image_features(
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise DataError(
             f"{len(bad)} of {len(pairs)} images cannot be used: {'; '.join(bad[:3])}{more}; "
-            "mend them, or leave them out (skip_bad_images)"
+            "repair them, or leave them out (skip_bad_images)"
         )
     if not kept:
-        raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first: {bad[0]}")
+        raise DataError(f"none of the {len(pairs)} images of {pairs.name} can be read; the first error: {bad[0]}")
     changed = in_words(changes, total=len(kept))
     # a file that may still be repaired must not be cached as missing
     notes = (f"{plural(len(bad), 'image')} left out: {'; '.join(bad)}",) if bad else _write(path, embeddings, changed)
     kept_pairs = replace(pairs, pairs=tuple(kept)) if bad else pairs
-    return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*said, *changed, *notes))
+    return EmbeddedPairs(kept_pairs, embeddings.to(clip.device), (*cache_notes, *changed, *notes))
 
 
 def features_of_splits(
     clip: Clip, pairs: PairSet, *, skip_bad: bool = False, quiet: bool | None = None
 ) -> EmbeddedPairs:
-    """Return `image_features`, computed behind a progress bar, after checking that each split has at least two pairs.
+    """Return `image_features` with a progress bar, and check that each split has at least two pairs.
 
     Args:
         quiet: True to show no bar; by default the bar is hidden only where there is no terminal.
@@ -175,7 +177,7 @@ def features_of_splits(
     for name in SPLITS:
         count = len(features.rows(name))
         if count < 2:
-            raise DataError(f"{name} has {count} pairs, at least 2 are needed; take more pairs, or mend the images")
+            raise DataError(f"the split {name} has {count} pairs, but needs 2; use more pairs, or repair the images")
     return features
 
 
@@ -186,7 +188,7 @@ def embed_cached(
     *,
     on_image: Callable[[], object] = lambda: None,
 ) -> tuple[Embeddings, tuple[str, ...]]:
-    """Embed numbered images, or read the embeddings that an earlier call with the same vision tower and images kept.
+    """Embed numbered images, or read the embeddings that an earlier call for this vision tower and these images saved.
 
     Args:
         keys: key of each image, which changes with the content of the image.
@@ -196,9 +198,9 @@ def embed_cached(
         Unit-norm embeddings, shape (n, embed), and sentences for the user.
     """
     path = _path(clip, keys)
-    known, said = _read(path, len(keys))
-    if known is not None:
-        return known.to(clip.device), said
+    cached, cache_notes = _read(path, len(keys))
+    if cached is not None:
+        return cached.to(clip.device), cache_notes
     changes: list[str] = []
 
     def images() -> Iterator[Image]:
@@ -210,7 +212,7 @@ def embed_cached(
 
     embeddings = embed_images(clip, images())
     changed = in_words(changes, total=len(keys))
-    return embeddings.to(clip.device), (*said, *changed, *_write(path, embeddings, changed))
+    return embeddings.to(clip.device), (*cache_notes, *changed, *_write(path, embeddings, changed))
 
 
 def _path(clip: Clip, keys: Sequence[str]) -> Path:
@@ -219,9 +221,9 @@ def _path(clip: Clip, keys: Sequence[str]) -> Path:
 
 
 def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
-    """Return the `count` embeddings and the notes that `_write` kept.
+    """Return the `count` embeddings and the notes that `_write` saved.
 
-    If there is no file, return None and no notes. If the file cannot be used, return None and a note.
+    If the file does not exist, return None and no notes. If the file cannot be used, return None and a note.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -230,13 +232,13 @@ def _read(path: Path, count: int) -> tuple[Embeddings | None, tuple[str, ...]]:
     try:
         check_file(path)
         with safe_open(path, framework="pt") as file:
-            found, about = file.get_tensor("embeddings"), file.metadata() or {}
+            embeddings, about = file.get_tensor("embeddings"), file.metadata() or {}
     except (OSError, SafetensorError, StoreError):
-        found, about = None, {}
+        embeddings, about = None, {}
     notes = about.get(_NOTES, "")
-    if found is None or len(found) != count or about != _about(path, found, notes):
+    if embeddings is None or len(embeddings) != count or about != _about(path, embeddings, notes):
         return None, (f"image features in the cache ({path.name}) were damaged or changed; they are computed again",)
-    return found, tuple(notes.splitlines())
+    return embeddings, tuple(notes.splitlines())
 
 
 def _write(path: Path, embeddings: Embeddings, notes: Sequence[str]) -> tuple[str, ...]:
@@ -246,7 +248,7 @@ def _write(path: Path, embeddings: Embeddings, notes: Sequence[str]) -> tuple[st
     try:
         write_atomic(path, save({"embeddings": kept}, metadata=_about(path, kept, "\n".join(notes))))
     except StoreError:
-        return ("image features cannot be kept between runs; set CLIP_DESCRIPTIONS_CACHE to a folder of yours",)
+        return ("image features cannot be kept for later runs; set CLIP_DESCRIPTIONS_CACHE to a writable folder",)
     return ()
 
 

@@ -1,4 +1,4 @@
-"""Texts and images as users pass them: one or many; in lists, arrays or columns; as files, PIL images or arrays."""
+"""Conversion of texts and images from the forms that users pass: single values, lists, arrays, columns and files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def as_texts(texts: Texts) -> list[str]:
     """Return texts in the composed form of Unicode (NFC), in which tokenizers read them; a single string is one text.
 
     Raises:
-        TypeError: one of the texts is not a string.
+        TypeError: a text is not a string.
     """
     try:
         several = [texts] if isinstance(texts, str) else list(texts)
@@ -40,7 +40,7 @@ def as_texts(texts: Texts) -> list[str]:
 
 
 def as_images(images: Images) -> Iterator[Image]:
-    """Yield images as RGB, one after the other: transparent parts are on white, 16 bits are scaled.
+    """Yield images as RGB: transparent parts become white, and values of 16 bits are scaled.
 
     Args:
         images: a path, a PIL image, or an array of shape (height, width), (height, width, 3) or (height, width, 4); or
@@ -73,15 +73,15 @@ def _as_image(image: Any, number: int) -> Image:
     if isinstance(image, (str, os.PathLike)):
         return open_rgb(os.fspath(image), lambda name: read_file(Path(name), MOST_IMAGE))
     if isinstance(image, Pillow.Image):
-        return _of_picture(image, number)
+        return _from_picture(image, number)
     if isinstance(image, Tensor):
-        return _of_array((image.float() if image.is_floating_point() else image).detach().cpu().numpy(), number)
+        return _from_array((image.float() if image.is_floating_point() else image).detach().cpu().numpy(), number)
     if _is_array(image):
-        return _of_array(image, number)
+        return _from_array(image, number)
     raise TypeError(f"images must be paths, PIL images or arrays, but number {number} is {_kind(image)}")
 
 
-def _of_picture(picture: Image, number: int) -> Image:
+def _from_picture(picture: Image, number: int) -> Image:
     if 0 in picture.size:
         raise TypeError(f"image number {number} has no pixels")
     try:
@@ -90,7 +90,7 @@ def _of_picture(picture: Image, number: int) -> Image:
         raise DataError(f"image number {number} cannot be read: {shown(error)}") from error
 
 
-def _of_array(values: np.ndarray, number: int) -> Image:
+def _from_array(values: np.ndarray, number: int) -> Image:
     from PIL import Image as Pillow
 
     colours = values.shape[2] if values.ndim == 3 else 1

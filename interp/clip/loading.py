@@ -22,7 +22,7 @@ from interp.clip.fingerprints import fingerprints
 from interp.clip.hub import fetch_files
 from interp.clip.model import Clip
 from interp.clip.names import OPEN_CLIP, locate, open_clip_file
-from interp.clip.open_clip import CONFIG, QUICK, read_open_clip, said_beside
+from interp.clip.open_clip import CONFIG, QUICK, read_config, read_open_clip
 from interp.clip.processors import check_tokenizer, load_processor, load_tokenizer
 from interp.clip.soundness import check_weights
 from interp.clip.trust import check_trust, name_in
@@ -50,25 +50,25 @@ def load_clip(
         name: ``toy`` (embedded), a local folder as `save_pretrained` writes it, a run folder of `training.finetune` or
             another folder with a LoRA adapter (merged into its base), ``open_clip:ARCH/PATH.safetensors`` with
             open_clip's name of an architecture, or a hub id ``owner/name``, optionally ``owner/name@revision``. Only a
-            hub id ever reaches the network.
+            hub id leads to network access.
         tokenizer: name of the model or folder whose tokenizer is loaded; by default the model's own tokenizer.
         device: cpu, cuda, cuda:N or mps.
         dtype: dtype of weights and arithmetic: float32, float64, bfloat16 or float16.
-        trust: True if a run may name a base and a tokenizer that are neither ``toy`` nor within its folder.
+        trust: True to accept a base or tokenizer of a run that is neither ``toy`` nor within its folder.
 
     Raises:
-        ModelError: the model does not exist, is not a CLIP, or needs code of its own. Files are missing, damaged or not
+        ModelError: the model does not exist, is not a CLIP, or needs foreign code. Files are missing, damaged or not
             safetensors. Weights are unusable. The tokenizer does not fit. An adapter does not fit its base, or its base
             may not be loaded or is not the model that the adapter was trained on.
     """
     check_device(device)
     check_dtype(dtype)
-    return _load(name, dtype, _How(tokenizer, device, trust))
+    return _load(name, dtype, _LoadOptions(tokenizer, device, trust))
 
 
 @dataclass(frozen=True)
-class _How:
-    """Options for a model and for the bases below it; `above` holds the folders of adapters and edits above it."""
+class _LoadOptions:
+    """Options for a model and its bases; `above` holds the folders of adapters and edits that build on the model."""
 
     tokenizer: str | None
     device: str
@@ -76,21 +76,21 @@ class _How:
     above: tuple[str, ...] = ()
 
 
-def _load(name: str, dtype: torch.dtype, how: _How) -> Clip:
+def _load(name: str, dtype: torch.dtype, options: _LoadOptions) -> Clip:
     check_run(name)
     if os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
-        return _load_adapted(name, dtype, how)
+        return _load_adapted(name, dtype, options)
     if os.path.isfile(os.path.join(name, FILE)):
-        return _load_edited(name, Path(name), None, dtype, how)
+        return _load_edited(name, Path(name), None, dtype, options)
     place = locate(name)
     _quiet()
     if not name.startswith(OPEN_CLIP) and (folder := fetch_files(name, *place, (FILE, ABOUT))) is not None:
-        return _load_edited(name, folder, place, dtype, how)
-    return _load_plain(name, place, dtype, how)
+        return _load_edited(name, folder, place, dtype, options)
+    return _load_plain(name, place, dtype, options)
 
 
-def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, how: _How) -> Clip:
-    """Load a model that has weights of its own.
+def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, options: _LoadOptions) -> Clip:
+    """Load a model from its weights.
 
     Args:
         place: result of `locate` for the name.
@@ -99,12 +99,12 @@ def _load_plain(name: str, place: tuple[str, str], dtype: torch.dtype, how: _How
     _quiet()
     model, notes = _load_any(name, where, revision, dtype)
     try:
-        torch.nn.Module.to(model, how.device)
+        torch.nn.Module.to(model, options.device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot use the device '{how.device}': {loading_fault(error)}") from error
+        raise ModelError(f"cannot use the device '{options.device}': {loading_fault(error)}") from error
     notes += [*activation_notes(name, model.config), *check_weights(name, model)]
-    text_tokenizer = load_tokenizer(name, how.tokenizer, where, revision)
-    eot = check_tokenizer(name, model, text_tokenizer, chosen=how.tokenizer, notes=notes)
+    text_tokenizer = load_tokenizer(name, options.tokenizer, where, revision)
+    eot = check_tokenizer(name, model, text_tokenizer, chosen=options.tokenizer, notes=notes)
     processor = load_processor(name, where, revision, model, notes)
     prints = fingerprints(model, text_tokenizer, processor)
     return Clip(name, model, text_tokenizer, processor, eot, *prints, tuple(notes))
@@ -116,14 +116,14 @@ def _load_any(name: str, where: str, revision: str, dtype: torch.dtype) -> tuple
         return _load_model(name, where, revision, dtype)
     arch, path = open_clip_file(name)
     check_files(name, where, revision)
-    quick, _ = said_beside(path)
+    quick, _ = read_config(path)
     model = read_open_clip(name, arch, path, dtype)
-    says = {True: "QuickGELU", False: "GELU"}
+    titles = {True: "QuickGELU", False: "GELU"}
     if quick is not None and quick != arch.endswith(QUICK):
         right = arch + QUICK if quick else arch.removesuffix(QUICK)
         return model, [
-            f"'{name}' is computed with {says[not quick]}, but {CONFIG} beside it says {says[quick]}: if that is right,"
-            f" name it {right}"
+            f"'{name}' is computed with {titles[not quick]}, but {CONFIG} next to it requests {titles[quick]}: if that "
+            f"is right, name the architecture {right}"
         ]
     return model, []
 
@@ -137,13 +137,13 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tup
         config = CLIPConfig.from_pretrained(where, revision=revision)
         if config.model_type != "clip" or "text_config" not in _raw_config(where, config):
             raise ModelError(
-                f"'{name}' is not a CLIP: its config.json says model_type '{config.model_type}'{_other(config)}"
+                f"'{name}' is not a CLIP: its config.json has model_type '{config.model_type}'{_other(config)}"
             )
-        found: Any = CLIPModel.from_pretrained(
+        result: Any = CLIPModel.from_pretrained(
             where, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
-        model: CLIPModel = found[0]
-        loaded: dict[str, Any] = found[1]
+        model: CLIPModel = result[0]
+        loaded: dict[str, Any] = result[1]
         # transformers would fill missing weights with random numbers
         if absent := sorted(key for kind in ("missing_keys", "mismatched_keys") for key in map(str, loaded[kind])):
             raise ModelError(f"the weights of '{name}' do not fit: {len(absent)} are missing, the first is {absent[0]}")
@@ -154,7 +154,7 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tup
     # buffers of older versions of transformers are not weights
     unused = sorted(key for key in map(str, loaded["unexpected_keys"]) if not key.endswith("position_ids"))
     notes = (
-        [f"{plural(len(unused), 'weight')} of '{name}' without a place in its config.json, the first is {unused[0]}"]
+        [f"ignored {plural(len(unused), 'weight')} of '{name}' that do not fit its config.json, such as {unused[0]}"]
         if unused
         else []
     )
@@ -162,11 +162,11 @@ def _load_model(name: str, where: str, revision: str, dtype: torch.dtype) -> tup
 
 
 def _other(config: Any) -> str:
-    """Return the reason why a model of another family that also scores images and texts is refused."""
+    """Return the reason for refusing a model of another family that also scores images and texts."""
     if config.model_type.startswith("siglip"):
         return (
-            "; SigLIP's texts attend to both sides and are read at their last place, padding or not, so that there is "
-            "no EOT to intervene at, and a change at one place reaches all"
+            "; the text tower of SigLIP is not causal and is read at the last position, even if that is padding, so it "
+            "has no EOT to intervene at"
         )
     return ""
 
@@ -186,50 +186,52 @@ class _Tuning(TypedDict):
     named: _Named
 
 
-def _load_adapted(name: str, dtype: torch.dtype, how: _How) -> Clip:
+def _load_adapted(name: str, dtype: torch.dtype, options: _LoadOptions) -> Clip:
     """Load the base of a LoRA adapter, and merge the adapter into its weights."""
     folder = Path(name)
-    _check_chain(name, "adapter", ADAPTER_CONFIG, how.above)
+    _check_chain(name, "adapter", ADAPTER_CONFIG, options.above)
     try:
         given = read_adapter(folder).base_model_name_or_path
     except ModelError as error:
-        raise ModelError(f"'{name}' holds an adapter that cannot be read: {error}") from error
+        raise ModelError(f"the adapter in '{name}' cannot be read: {error}") from error
     base_name = name_in(folder, given or "")
     if not given or os.path.abspath(base_name) == os.path.abspath(name):
-        raise ModelError(f"'{name}' does not say whose adapter it is: name a model in its {ADAPTER_CONFIG}")
+        raise ModelError(f"the adapter in '{name}' does not name its base: name a model in its {ADAPTER_CONFIG}")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(f"'{name}' has no {ADAPTER_WEIGHTS}; pickled adapters are not read")
-    base = _load_base(name, "adapter", base_name, torch.float32, how)
+    base = _load_base(name, "adapter", base_name, torch.float32, options)
     return _with_adapter(base, base.model, name, dtype)
 
 
-def _load_edited(name: str, folder: Path, place: tuple[str, str] | None, dtype: torch.dtype, how: _How) -> Clip:
+def _load_edited(
+    name: str, folder: Path, place: tuple[str, str] | None, dtype: torch.dtype, options: _LoadOptions
+) -> Clip:
     """Load the base of an edit, and edit the base; a folder that also holds weights is its own base.
 
     Args:
         folder: folder that holds the edit.
         place: result of `locate` for the name, if `locate` has been called.
     """
-    _check_chain(name, "edit", ABOUT, how.above)
+    _check_chain(name, "edit", ABOUT, options.above)
     try:
         edit = Edit.load(folder)
     except EditError as error:
         raise ModelError(str(error)) from error
     if edit.base is None:
-        raise ModelError(f"'{name}' does not say which model it edits; save the edit with its base (Edit.made_for)")
+        raise ModelError(f"the edit in '{name}' does not name its base; save the edit with its base (Edit.made_for)")
     if os.path.abspath(edit.base) == os.path.abspath(folder):
-        base = _load_plain(name, place or locate(name), dtype, how)
+        base = _load_plain(name, place or locate(name), dtype, options)
         edited = replace(edit, base=name).apply(base)
     else:
-        base = _load_base(name, "edit", edit.base, dtype, how, edit.base_fingerprint)
+        base = _load_base(name, "edit", edit.base, dtype, options, edit.base_fingerprint)
         edited = edit.apply(base)
     return replace(edited, name=name)
 
 
 def _load_base(
-    name: str, what: str, base_name: str, dtype: torch.dtype, how: _How, fingerprint: str | None = None
+    name: str, what: str, base_name: str, dtype: torch.dtype, options: _LoadOptions, fingerprint: str | None = None
 ) -> Clip:
-    """Load the model that a folder with an adapter or an edit belongs to, with a note on it.
+    """Load the base of a folder with an adapter or an edit, and add a note that it was loaded.
 
     Args:
         what: content of the folder, as a noun: adapter or edit.
@@ -239,37 +241,41 @@ def _load_base(
     try:
         manifest = folder / MANIFEST
         if manifest.is_file():
-            read_json(manifest, dict[str, Any])  # a damaged run must not pass for a folder of another program
+            read_json(manifest, dict[str, Any])  # a damaged run must not be taken for a folder of another program
         run: _Tuning | None = read_json(manifest, _Tuning) if is_run(folder) else None
     except ModelError as error:
-        raise ModelError(f"'{name}' holds an {what} that cannot be read: {error}") from error
-    check_trust(name, "base", base_name, trust=how.trust)
-    said = [f"'{name}' is an {what} of '{base_name}', which was loaded too"]
-    tokenizer = how.tokenizer
+        raise ModelError(f"the {what} in '{name}' cannot be read: {error}") from error
+    check_trust(name, "base", base_name, trust=options.trust)
+    notes = [f"'{name}' is an {what} of '{base_name}', which was loaded too"]
+    tokenizer = options.tokenizer
     if tokenizer is None and run is not None and run["named"]["tokenizer"] is not None:
         tokenizer = name_in(folder, run["named"]["tokenizer"])
-        check_trust(name, "tokenizer", tokenizer, trust=how.trust)
-        said.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
-    below = replace(how, tokenizer=tokenizer, above=(*how.above, os.path.realpath(name)))
+        check_trust(name, "tokenizer", tokenizer, trust=options.trust)
+        notes.append(f"'{name}' takes its tokenizer from '{tokenizer}'")
+    below = replace(options, tokenizer=tokenizer, above=(*options.above, os.path.realpath(name)))
     try:
         base = _load(base_name, torch.float32, below)  # the dtype in which the adapter or the edit was trained
     except ModelError as error:
-        raise ModelError(f"'{name}' is an {what} of another model: {error}") from error
+        raise ModelError(f"cannot load the base of the {what} in '{name}': {error}") from error
     expected = run["settings"]["base"] if fingerprint is None and run is not None else fingerprint
     if expected is not None and base.fingerprint != expected:
         raise ModelError(
-            f"'{name}' was made for another base: '{base_name}' now has the fingerprint {base.fingerprint}, "
-            f"it was {expected}; bring back that model, or make the {what} again"
+            f"the {what} in '{name}' was made for another state of '{base_name}': the fingerprint was {expected} and "
+            f"is now {base.fingerprint}; restore that model, or make the {what} again"
         )
     base = base if dtype == torch.float32 else _load(base_name, dtype, below)
-    return replace(base, notes=(*said, *base.notes))
+    return replace(base, notes=(*notes, *base.notes))
 
 
 def _check_chain(name: str, what: str, file: str, above: tuple[str, ...]) -> None:
     if os.path.realpath(name) in above:
-        raise ModelError(f"'{name}' is an {what} of itself, by way of others; name a base in its {file}")
+        raise ModelError(
+            f"the chain of bases of the {what} in '{name}' leads back to it; name another base in its {file}"
+        )
     if len(above) == _MOST_ADAPTERS:
-        raise ModelError(f"'{name}' is below {_MOST_ADAPTERS} other adapters or edits, which is too many")
+        raise ModelError(
+            f"'{name}' is the base of a chain of {_MOST_ADAPTERS} adapters or edits, the limit; merge some"
+        )
 
 
 def with_adapter(base: Clip, folder: Path) -> Clip:
@@ -291,15 +297,15 @@ def _with_adapter(base: Clip, model: CLIPModel, name: str, dtype: torch.dtype) -
             f"the adapter in '{name}' does not fit its base '{base.name}': {loading_fault(error)}"
         ) from error
     check_weights(name, model)
-    own = fingerprints(model, base.tokenizer, base.processor)
-    known = base.fingerprint, base.image_fingerprint
+    new_prints = fingerprints(model, base.tokenizer, base.processor)
+    base_prints = base.fingerprint, base.image_fingerprint
     # edits of the base are not weights, but part of its computation
-    whole, images = (new + "".join(old.partition("+")[1:]) for new, old in zip(own, known, strict=True))
+    whole, images = (new + "".join(old.partition("+")[1:]) for new, old in zip(new_prints, base_prints, strict=True))
     return Clip(name, model, base.tokenizer, base.processor, base.eot, whole, images, base.notes)
 
 
 def _raw_config(where: str, config: Any) -> dict[str, Any]:
-    """Return the configuration from its file; transformers fills a foreign configuration with defaults, unasked."""
+    """Return the configuration from its file, since transformers adds defaults to a foreign configuration."""
     path = Path(where) / "config.json"
     return read_json(path, dict[str, Any]) if path.is_file() else config.to_dict()
 

@@ -23,7 +23,7 @@ from interp.clip.tensors import Float, Tensor
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """Adapter of some outputs of a layer, to which it adds s B A x.
+    """Adapter that adds s B A x to some outputs of a layer.
 
     Attributes:
         outputs: slice of the adapted outputs.
@@ -68,7 +68,7 @@ class Linear:
 
 
 class _Adapted(torch.autograd.Function):
-    """Function x W' + b with W = W0 + s B A.
+    """Affine function x W' + b with W = W0 + s B A.
 
     For a gradient g of the output, and all rows x: dL/dx = g W,  dL/dA = s (g B)' x,  dL/dB = s g' (x A').
     """
@@ -87,7 +87,7 @@ class _Adapted(torch.autograd.Function):
         x, weight, *factors = ctx.saved_tensors
         downs, ups = factors[::2], factors[1::2]
         ranks = [len(down) for down in downs]
-        # The inner sides of all adapters lie next to each other: wide products are faster than narrow ones.
+        # The inner sides of all adapters are concatenated, since wide products are faster than narrow products.
         inner = (x @ torch.cat(downs).T).split(ranks, 1)
         parts = [grad[:, outputs] * scale if scale != 1 else grad[:, outputs] for outputs, scale in ctx.places]
         turned = torch.cat([part @ up for part, up in zip(parts, ups, strict=True)], 1)
@@ -136,8 +136,8 @@ class MergedBlock:
 def merged(block: Any) -> Any:
     """Return a block with its adapters merged, if it has adapters and they only add s B A.
 
-    Other blocks are returned as they are, and so is any block under autocast. Rounded to half precision after the
-    merge, the sum would lose the contribution of an adapter.
+    Other blocks, and all blocks under autocast, are returned unchanged. After rounding to half precision, a merged
+    weight would lose the contribution of the adapter.
     """
     attention, mlp = block.self_attn, block.mlp
     layers = [attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj, mlp.fc1, mlp.fc2]

@@ -31,7 +31,7 @@ class Clip:
     Attributes:
         name: name as the user wrote it.
         model: a model of a known family, such as `transformers.CLIPModel`, in evaluation mode, frozen.
-        tokenizer, processor: transformers' own; the processor makes pixel values of PIL images.
+        tokenizer, processor: transformers' classes; the processor converts PIL images to pixel values.
         eot: id of the end-of-text token.
         fingerprint: checksum of the weights, the tokenizer and the image processing.
         image_fingerprint: checksum of the part that embeds images; equal to the base's if only the text tower was
@@ -54,7 +54,7 @@ class Clip:
 
     @property
     def family(self) -> Family:
-        """Family of the model. A model of no known family raises `ModelError`."""
+        """Family of the model; raises `ModelError` for a model of an unknown family."""
         return family_of(self.model)
 
     @property
@@ -116,14 +116,14 @@ class Tokens:
         return sum(not words for words in self.words)
 
     def take(self, rows: Int[Tensor, " m"]) -> Tokens:
-        """Return the texts of some rows, padded no further than the longest of them."""
+        """Return the texts of these rows, padded to the longest text."""
         longest = int(self.eot[rows].max()) + 1 if len(rows) else 0
         words = tuple(self.words[i] for i in rows.tolist())
         return Tokens(self.ids[rows, :longest], self.eot[rows], words, self.word_of[rows, :longest], self.truncated)
 
 
 def tokenize(clip: Clip, texts: Texts) -> Tokens:
-    """Tokenize texts, cut to the model's context with EOT kept, and find EOT strictly.
+    """Tokenize texts, cut them to the model's context but keep EOT, and find the EOT of each text.
 
     Special tokens have no effect within a text: a ``<|endoftext|>`` is tokenized letter by letter and does not end the
     text. A text without a word, even an empty text, is kept; its embedding is that of BOS and EOT alone.
@@ -132,8 +132,8 @@ def tokenize(clip: Clip, texts: Texts) -> Tokens:
         texts: a text, or texts.
 
     Raises:
-        TypeError: one of the texts is not a string.
-        ModelError: a text holds a NUL or half of a surrogate pair, which no tokenizer reads, or has no end-of-text
+        TypeError: a text is not a string.
+        ModelError: a text contains a NUL or half of a surrogate pair, which no tokenizer reads, or has no end-of-text
             token.
     """
     several = as_texts(texts)
@@ -144,7 +144,7 @@ def tokenize(clip: Clip, texts: Texts) -> Tokens:
         if wrong := NO_TEXT.search(text):
             what = "a NUL" if wrong[0] == "\0" else f"half of a surrogate pair, U+{ord(wrong[0]):04X}"
             raise ModelError(
-                f"text {i} holds {what} (letter {wrong.start() + 1}): remove it, for it stands for no letter"
+                f"text {i} contains {what} at letter {wrong.start() + 1}, which is not a character; remove it"
             )
     encoded = clip.tokenizer(several, return_offsets_mapping=True, split_special_tokens=True, verbose=False)
     ids: list[list[int]] = []
@@ -202,24 +202,24 @@ def pixel_values(clip: Clip, images: Sequence[Image]) -> Pixels:
 
 
 def unit_texts(model: nn.Module, ids: Int[Tensor, "n t"]) -> Embeddings:
-    """Embed token ids by the model's own forward pass: unit-norm, with their graph, shape (n, embed)."""
+    """Return unit-norm embeddings of token ids by the model's own forward pass, with their graph, shape (n, embed)."""
     return functional.normalize(family_of(model).text_features(model, ids), dim=-1)
 
 
 def unit_images(model: nn.Module, pixels: Pixels) -> Embeddings:
-    """Embed pixel values by the model's own forward pass: unit-norm, with their graph, shape (n, embed)."""
+    """Return unit-norm embeddings of pixels by the model's own forward pass, with their graph, shape (n, embed)."""
     return functional.normalize(family_of(model).image_features(model, pixels), dim=-1)
 
 
 @no_gradients()
 def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128, unit: bool = True) -> Embeddings:
-    """Embed a text, or texts, by the model's own forward pass, shape (n, embed).
+    """Embed texts with the model's own forward pass, shape (n, embed); a single string counts as one text.
 
     Args:
         unit: divide each embedding by its norm.
 
     Raises:
-        TypeError: one of the texts is not a string.
+        TypeError: a text is not a string.
     """
     tokens = tokenize(clip, texts)
     out = torch.empty(len(tokens), clip.embed_dim, device=clip.device, dtype=clip.model.dtype)
@@ -231,7 +231,7 @@ def embed_texts(clip: Clip, texts: Texts, *, batch_size: int = 128, unit: bool =
 
 @no_gradients()
 def embed_images(clip: Clip, images: Images, *, batch_size: int = 32) -> Embeddings:
-    """Embed an image, or images: unit-norm, shape (n, embed), on the CPU; images are opened a batch at a time.
+    """Return unit-norm embeddings of images, shape (n, embed), on the CPU; images are opened in batches.
 
     Args:
         images: paths, PIL images or arrays, as `interp.clip.inputs.as_images` takes them.
@@ -276,11 +276,12 @@ def score(clip: Clip, images: Images, texts: Texts) -> Float[Tensor, " n"]:
         TypeError: an argument holds something other than images or texts.
         ValueError: the numbers of images and texts differ, and neither number is 1.
     """
-    seen, said = embed_images(clip, images).to(clip.device), embed_texts(clip, texts)
-    if 1 not in (len(seen), len(said)) and len(seen) != len(said):
-        raise ValueError(f"expected one text for each image, got {len(seen)} images and {len(said)} texts")
-    count = max(len(seen), len(said)) if len(seen) and len(said) else 0
-    return scores(seen.expand(count, -1), said.expand(count, -1))
+    embedded_images, embedded_texts = embed_images(clip, images).to(clip.device), embed_texts(clip, texts)
+    counts = len(embedded_images), len(embedded_texts)
+    if 1 not in counts and counts[0] != counts[1]:
+        raise ValueError(f"expected one text for each image, got {counts[0]} images and {counts[1]} texts")
+    count = max(counts) if all(counts) else 0
+    return scores(embedded_images.expand(count, -1), embedded_texts.expand(count, -1))
 
 
 def contextual_scores(images: Embeddings, texts: Embeddings, contexts: Embeddings) -> Float[Tensor, " n"]:

@@ -1,4 +1,4 @@
-"""Folder, or id on the hub, that the name of a model stands for."""
+"""Resolution of the name of a model to a folder or to an id on the hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.clip.errors import ModelError
 from interp.clip.hub import is_cached, on_hub
 from interp.errors import quoted, shown
 
-BASE = "base"  # name of a model in a list: the base of the next model
+BASE = "base"  # in a list of models, stands for the base of the next model
 OPEN_CLIP = "open_clip:"  # ARCH/PATH.safetensors
 # names of OpenAI's package and of open_clip -> ids on the hub
 _KNOWN = {
@@ -33,43 +33,43 @@ def locate(name: str) -> tuple[str, str]:
     """Turn a model's name into a folder or hub id, as transformers takes it, and a revision.
 
     Raises:
-        ModelError: there is no such model; or it is on the hub, which does not answer, and not in the cache.
+        ModelError: the model does not exist, or the hub does not answer and the model is not in the cache.
     """
     if name == "toy":
         return str(files("interp.data").joinpath("assets", "toy-clip")), "main"
     if os.path.isdir(name):  # unlike Path.is_dir, never raises
         if not (Path(name) / "config.json").is_file():
-            raise ModelError(f"the folder '{name}' holds no config.json; expected what save_pretrained writes")
+            raise ModelError(f"the folder '{name}' has no config.json; expected a folder that save_pretrained wrote")
         return name, "main"
     if name.startswith(OPEN_CLIP):
         return str(open_clip_file(name)[1].parent), "main"
     if os.path.isfile(name):
-        raise ModelError(_of_file(name))
-    if known := _KNOWN.get(name):
-        raise ModelError(f"{quoted(name)} is another library's name: OpenAI's model is {known}; name that")
+        raise ModelError(_file_fault(name))
+    if hub_id := _KNOWN.get(name):
+        raise ModelError(f"{quoted(name)} is a name of another library; use {hub_id}, which is OpenAI's model")
     hub, at, revision = name.partition("@")
     if not at and _is_path(name) and not (_is_id(name) and is_cached(name, "main")):
         owner = name.partition("/")[0]
-        here = f"; '{owner}' is a folder here, and {quoted(name + '@main')} would be the hub's" if _is_id(name) else ""
-        raise ModelError(f"no such folder {quoted(name)}{_meant(name) or here}")
+        here = f"; '{owner}' is a folder here, so write {quoted(name + '@main')} for the hub" if _is_id(name) else ""
+        raise ModelError(f"the folder {quoted(name)} does not exist{_suggestion(name) or here}")
     if not _is_id(hub):
         raise ModelError(
-            f"no model {quoted(name)}: neither 'toy', nor a folder, nor a hub id such as openai/clip-vit-base-patch32"
-            f"{_meant(name)}"
+            f"unknown model {quoted(name)}: expected 'toy', a folder, or a hub id such as openai/clip-vit-base-patch32"
+            f"{_suggestion(name)}"
         )
     try:
         return on_hub(name, hub, revision or "main")
     except ModelError as error:
-        raise ModelError(f"{error}{_meant(name)}") from error
+        raise ModelError(f"{error}{_suggestion(name)}") from error
 
 
-def _of_file(name: str) -> str:
-    """Return the reason why a file is not a model, and what to name instead."""
+def _file_fault(name: str) -> str:
+    """Return the reason why a file is not a model, and the remedy."""
     if name.endswith(".safetensors"):
-        return f"{quoted(name)} is a file of weights: name its folder, or {OPEN_CLIP}ARCH/{name} if it is of open_clip"
+        return f"{quoted(name)} holds weights only: give its folder, or {OPEN_CLIP}ARCH/{name} for a file of open_clip"
     if name.endswith((".pt", ".pth", ".bin", ".ckpt")):
-        return f"{quoted(name)} holds pickled weights, which are not read: save them as .safetensors, name the folder"
-    return f"{quoted(name)} is a file: name a folder that save_pretrained wrote"
+        return f"{quoted(name)} holds pickled weights, which are not read: save them as .safetensors"
+    return f"{quoted(name)} is a file; give a folder that save_pretrained wrote"
 
 
 def is_on_hub(name: str) -> bool:
@@ -89,19 +89,23 @@ def open_clip_file(name: str) -> tuple[str, Path]:
     arch, _, path = name.removeprefix(OPEN_CLIP).partition("/")
     if not arch or not path:
         raise ModelError(
-            f"no model {quoted(name)}: expected {OPEN_CLIP}ARCH/PATH, as {OPEN_CLIP}ViT-B-32/my.safetensors"
+            f"unknown model {quoted(name)}: expected {OPEN_CLIP}ARCH/PATH, such as {OPEN_CLIP}ViT-B-32/my.safetensors"
         )
     if not path.endswith(".safetensors"):
-        raise ModelError(f"{quoted(path)} is no .safetensors file; other weights are pickled, and those are not read")
+        raise ModelError(
+            f"{quoted(path)} is not a .safetensors file, and pickled weights are not read; convert the file"
+        )
     if not os.path.isfile(path):
-        raise ModelError(f"no such file {quoted(path)}, which {quoted(name)} names")
+        raise ModelError(f"the file {quoted(path)} in the name {quoted(name)} does not exist")
     return arch, Path(path)
 
 
 def check_bases(names: Sequence[str]) -> None:
     """Raise `ModelError` unless a model follows each `BASE` of a list."""
     if names and BASE in (names[-1], *(first for first, second in pairwise(names) if first == second)):
-        raise ModelError(f"{BASE} must be followed by the model whose base is meant, as --model {BASE} --model RUN")
+        raise ModelError(
+            f"{BASE} must be followed by the model whose base it stands for, as in --model {BASE} --model RUN"
+        )
 
 
 def check_models(names: Sequence[str]) -> None:
@@ -111,7 +115,7 @@ def check_models(names: Sequence[str]) -> None:
 
 
 def check_named(*names: str | None) -> None:
-    """Raise `ModelError` if a model or tokenizer cannot be found; call this before anything is loaded.
+    """Raise `ModelError` if a model or tokenizer cannot be found, before anything is loaded.
 
     The hub is not asked for a model that is in the cache.
     """
@@ -129,7 +133,7 @@ def check_named(*names: str | None) -> None:
 
 
 def _is_path(name: str) -> bool:
-    """Return whether a name is meant as a path: it has the form of a path, or begins with a folder that exists."""
+    """Return whether a name is a path: it has the form of a path, or begins with a folder that exists."""
     return "/" in name and (not _is_id(name) or os.path.isdir(name.partition("/")[0]))
 
 
@@ -139,22 +143,22 @@ def _is_id(name: str) -> bool:
     return bool(owner and rest) and "/" not in rest and not name.startswith((".", "~"))
 
 
-def _meant(name: str) -> str:
-    """Return a question that names a model folder whose path is similar to a name; empty if there is none."""
+def _suggestion(name: str) -> str:
+    """Return a question that suggests a model folder with a similar path, or an empty string."""
     if "\0" in name:
         return ""
     path = Path(os.path.expanduser(name.partition("@")[0]))
-    found = Path(path.anchor)
+    folder = Path(path.anchor)
     for part in path.parts[bool(path.anchor) :]:
-        if not os.path.isdir(found / part):
+        if not os.path.isdir(folder / part):
             try:
-                inside = [one for one in os.listdir(found) if os.path.isdir(found / one)]
+                inside = [entry for entry in os.listdir(folder) if os.path.isdir(folder / entry)]
             except (OSError, ValueError):
                 return ""
             near = difflib.get_close_matches(part, inside, n=1)
             if not near:
                 return ""
             part = near[0]
-        found /= part
-    is_model = str(found) != "." and any(os.path.isfile(found / mark) for mark in MARKS)
-    return f"; did you mean {shown(found)!r}?" if is_model else ""
+        folder /= part
+    is_model = str(folder) != "." and any(os.path.isfile(folder / mark) for mark in MARKS)
+    return f"; did you mean {shown(folder)!r}?" if is_model else ""

@@ -1,4 +1,4 @@
-"""Conversion of open_clip's checkpoints to transformers' CLIP and back: the same weights by other names.
+"""Conversion of open_clip's checkpoints to transformers' CLIP and back, by renaming weights.
 
 The architectures are those of open_clip 3.3 (`open_clip/model_configs`) whose towers are CLIP's own: a causal text
 tower that is read at EOT, and a vision tower that is read at CLS. CLIPA, SigLIP, CoCa, ResNets, timm towers and
@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from interp.clip.errors import ModelError
 from interp.clip.files import loading_fault, read_json
 from interp.clip.tensors import Tensor
+from interp.drawing.markup import plural
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel
@@ -120,14 +121,12 @@ def architecture(name: str) -> Architecture:
     Architecture(sizes=(1024, 24, 768, 12), patch=14, image=336, activation='quick_gelu')
 
     Raises:
-        ModelError: there is no architecture of that name, or it is not CLIP's.
+        ModelError: the architecture does not exist, or is not CLIP's.
     """
     plain = name.removesuffix(QUICK).removeprefix("ViT-")
     if plain not in KNOWN or not name.startswith("ViT-"):
-        raise ModelError(
-            f"unknown architecture '{name}' of open_clip: only those of CLIP itself are read, "
-            f"ViT-{', ViT-'.join(KNOWN)}, each also with {QUICK}"
-        )
+        names = ", ViT-".join(KNOWN)
+        raise ModelError(f"unknown architecture '{name}' of open_clip; known: ViT-{names}, each also with {QUICK}")
     size, patch, *rest = plain.split("-")
     variant = "-".join([size, *(part for part in rest if not part.isdigit())])
     image = next((int(part) for part in rest if part.isdigit()), 224)
@@ -135,7 +134,7 @@ def architecture(name: str) -> Architecture:
 
 
 def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIPModel:
-    """Load the model of a checkpoint, by transformers' names.
+    """Load the model of a checkpoint, with transformers' names of weights.
 
     Args:
         name: name that the user gave the model, for messages.
@@ -148,14 +147,14 @@ def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIP
     from safetensors.torch import load_file
     from transformers import CLIPModel
 
-    known = architecture(arch)
+    expected = architecture(arch)
     try:
-        found = load_file(path)
+        weights = load_file(path)
     except Exception as error:
         raise ModelError(f"cannot read the weights of '{name}': {error}") from error
     try:
-        state = to_transformers(found, name)
-        config = _config(state, known, name)
+        state = to_transformers(weights, name)
+        config = _config(state, expected, name)
         loaded: Any = CLIPModel.from_pretrained(
             None, config=config, state_dict=state, dtype=dtype, output_loading_info=True
         )
@@ -170,7 +169,7 @@ def read_open_clip(name: str, arch: str, path: Path, dtype: torch.dtype) -> CLIP
 
 
 def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return open_clip's weights by transformers' names.
+    """Return open_clip's weights under transformers' names.
 
     Raises:
         ModelError: some weights are not CLIP's.
@@ -191,14 +190,14 @@ def to_transformers(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]
             unknown.append(key)
     if unknown:
         raise ModelError(
-            f"'{name}' has weights that CLIP does not have ({len(unknown)}, the first is {sorted(unknown)[0][:80]}): "
-            "it is of another architecture"
+            f"'{name}' has another architecture: {plural(len(unknown), 'weight')} that CLIP does not have, such as "
+            f"{sorted(unknown)[0][:80]}"
         )
     return out
 
 
 def to_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return transformers' weights by open_clip's names; the inverse of `to_transformers`."""
+    """Return transformers' weights under open_clip's names; the inverse of `to_transformers`."""
     rest, block = ({ours: theirs for theirs, ours in table.items()} for table in (_REST, BLOCK))
     out: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -220,7 +219,7 @@ def _blocks(visual: str | None) -> str:
     return f"{'vision' if visual else 'text'}_model.encoder.layers"
 
 
-def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIPConfig:
+def _config(state: Mapping[str, Tensor], expected: Architecture, name: str) -> CLIPConfig:
     """Return the configuration that follows from the shapes of the weights and from the architecture.
 
     Raises:
@@ -231,7 +230,7 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
     try:
         patch_embedding = state["vision_model.embeddings.patch_embedding.weight"]
         vocabulary, text = state["text_model.embeddings.token_embedding.weight"].shape
-        places = len(state["vision_model.embeddings.position_embedding.weight"])
+        positions = len(state["vision_model.embeddings.position_embedding.weight"])
         context = len(state["text_model.embeddings.position_embedding.weight"])
         wide = {t: len(state[f"{t}_model.encoder.layers.0.mlp.fc1.weight"]) for t in ("text", "vision")}
         shared = len(state["text_projection.weight"])
@@ -242,12 +241,12 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
         t: sum(re.fullmatch(rf"{t}_model\.encoder\.layers\.\d+\.layer_norm1\.bias", key) is not None for key in state)
         for t in ("text", "vision")
     }
-    side = patch * round((places - 1) ** 0.5)
-    found = (vision, depth["vision"], text, depth["text"])
-    if (found, patch, side) != (known.sizes, known.patch, known.image):
+    side = patch * round((positions - 1) ** 0.5)
+    sizes = (vision, depth["vision"], text, depth["text"])
+    if (sizes, patch, side) != (expected.sizes, expected.patch, expected.image):
         raise ModelError(
-            f"the weights of '{name}' are of another architecture: width and blocks are {_said(found)}, patches of "
-            f"{patch}, images of {side} pixels; expected {_said(known.sizes)}, {known.patch}, {known.image}"
+            f"the weights of '{name}' have another architecture: {_sizes_text(sizes, patch, side)}; expected "
+            f"{_sizes_text(expected.sizes, expected.patch, expected.image)}"
         )
     head = WIDE_HEADS.get(vision, HEAD)
     return CLIPConfig(
@@ -258,7 +257,7 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
             "num_attention_heads": text // HEAD,
             "vocab_size": vocabulary,
             "max_position_embeddings": context,
-            "hidden_act": known.activation,
+            "hidden_act": expected.activation,
             "projection_dim": shared,
             "bos_token_id": vocabulary - 2,
             "eos_token_id": 2,
@@ -271,15 +270,16 @@ def _config(state: Mapping[str, Tensor], known: Architecture, name: str) -> CLIP
             "num_attention_heads": vision // head,
             "image_size": side,
             "patch_size": patch,
-            "hidden_act": known.activation,
+            "hidden_act": expected.activation,
             "projection_dim": shared,
         },
         projection_dim=shared,
     )
 
 
-def _said(sizes: tuple[int, ...]) -> str:
-    return f"{sizes[0]} and {sizes[1]} for images, {sizes[2]} and {sizes[3]} for texts"
+def _sizes_text(sizes: tuple[int, ...], patch: int, side: int) -> str:
+    towers = f"vision width {sizes[0]}, {sizes[1]} vision blocks, text width {sizes[2]}, {sizes[3]} text blocks"
+    return f"{towers}, patches of {patch} pixels, images of {side} pixels"
 
 
 class _Model(TypedDict, total=False):
@@ -298,7 +298,7 @@ class _File(TypedDict, total=False):
     preprocess_cfg: _Preprocessing
 
 
-def said_beside(path: Path) -> tuple[bool | None, dict[str, Any]]:
+def read_config(path: Path) -> tuple[bool | None, dict[str, Any]]:
     """Read `open_clip_config.json` next to the weights: use of QuickGELU, and settings of the image processing.
 
     Raises:
@@ -310,10 +310,10 @@ def said_beside(path: Path) -> tuple[bool | None, dict[str, Any]]:
     content = read_json(file, _File)
     given = content.get("preprocess_cfg", {})
     if given.get("resize_mode", "shortest") != "shortest":
-        raise ModelError(f"'{file}' resizes images by '{given['resize_mode'][:80]}'; known is shortest")
+        raise ModelError(f"'{file}' has the unknown resize_mode '{given['resize_mode'][:80]}'; known: shortest")
     resample = {"bicubic": 3, "bilinear": 2}
     if (interpolation := given.get("interpolation", "bicubic")) not in resample:
-        raise ModelError(f"'{file}' interpolates images by '{interpolation[:80]}'; known are {', '.join(resample)}")
+        raise ModelError(f"'{file}' has the unknown interpolation '{interpolation[:80]}'; known: {', '.join(resample)}")
     settings: dict[str, Any] = {"resample": resample[interpolation]}
     settings |= {f"image_{key}": given[key] for key in ("mean", "std") if key in given}
     return content.get("model_cfg", {}).get("quick_gelu", False), settings

@@ -1,4 +1,4 @@
-"""Texts of different lengths in the same tensors, without padding.
+"""Packing of texts of different lengths into one tensor, without padding.
 
 The tokens of all texts are packed, one text after the other, and pass the linear layers in this form. A token in a
 causal tower depends on nothing behind it, so texts with the same beginning share the rows of that beginning. In other
@@ -25,8 +25,7 @@ class Group:
         index: rows of their tokens in the packed tensors, shape (m, t); arbitrary behind a text's end.
         seen: true up to each text's end.
         first: true where a token is the first of the tokens that share its row.
-        piece: slice of the packed tensors that holds exactly these tokens, in this order; None if there is no such
-            slice.
+        piece: slice of the packed tensors that holds exactly these tokens, in this order; None if no slice does.
     """
 
     index: Int[Tensor, "m t"]
@@ -58,7 +57,7 @@ class Groups:
 
     Attributes:
         parts: the groups, shortest texts first.
-        order: number of the text at each place, when the texts of the groups are put one after the other.
+        order: number of the text at each place, when the groups are concatenated.
         back: place of each text in that order.
     """
 
@@ -68,11 +67,11 @@ class Groups:
 
 
 def group(starts: Int[Tensor, " n"], lengths: Int[Tensor, " n"], device: torch.device) -> Groups:
-    """Return texts in groups; each text has its own rows, one after the other.
+    """Return texts in groups; each text has consecutive rows that no other text uses.
 
     Args:
         starts: first row of each text in the packed tensors.
-        lengths: number of tokens of each text that are wanted.
+        lengths: number of tokens of each text to include.
         device: device of the packed tensors.
     """
     steps = torch.arange(int(lengths.max()) if len(lengths) else 0)
@@ -104,7 +103,7 @@ def group_rows(
 
 
 def _piece(index: Int[Tensor, "m t"], seen: Bool[Tensor, "m t"]) -> slice | None:
-    """Return the slice of the rows that a table names, if they are consecutive and no place is behind a text's end."""
+    """Return the slice of the rows in a table, if they are consecutive and no place is behind a text's end."""
     if index.numel() == 0:
         return None
     begin, flat = int(index[0, 0]), index.flatten()
@@ -139,18 +138,18 @@ def pack(ids: Int[Tensor, "n t"], eot: Int[Tensor, " n"], device: torch.device) 
         device: device of the layout.
     """
     ids, eot = ids.cpu(), eot.cpu()
-    width, said, ends = ids.shape[1], ids.tolist(), eot.tolist()
+    width, token_ids, ends = ids.shape[1], ids.tolist(), eot.tolist()
     rows: dict[tuple[int, int], int] = {}  # (row of the token before, token) -> row
-    places, first, taken = [[0] * width for _ in said], [[False] * width for _ in said], []
+    places, first, taken = [[0] * width for _ in token_ids], [[False] * width for _ in token_ids], []
     for text in torch.argsort(eot, stable=True).tolist():
-        before, own, new = -1, places[text], first[text]
+        before, text_rows, new = -1, places[text], first[text]
         for place in range(ends[text] + 1):
-            key = before, said[text][place]
+            key = before, token_ids[text][place]
             if key not in rows:
                 rows[key] = len(rows)
                 new[place] = True
                 taken.append(text * width + place)
-            before = own[place] = rows[key]
+            before = text_rows[place] = rows[key]
     table, begun = torch.tensor(places).view(-1, width), torch.tensor(first).view(-1, width)
     return _packed(table, begun, torch.tensor(taken), eot, device)
 

@@ -1,6 +1,6 @@
-"""Pairs of files for one object: tensors in a .safetensors file, and everything else in a .json file of the same name.
+"""Pairs of files for one object: a .safetensors file with tensors, and a .json file with everything else.
 
-The .json file seals both with checksums.
+Both files have the same name except for the suffix. The .json file holds checksums of both.
 """
 
 from __future__ import annotations
@@ -69,22 +69,22 @@ class PairedFiles(Generic[Record]):
         """
         from safetensors.torch import load
 
-        beside, remedy = path.with_suffix(".json"), f"save the {self.kind} again"
+        record_path, remedy = path.with_suffix(".json"), f"save the {self.kind} again"
         try:
-            data, text = read_bytes(path), read_bytes(beside) if text is None else text
+            data, text = read_bytes(path), read_bytes(record_path) if text is None else text
             if data is None or text is None:
-                missing = path if data is None else beside
+                missing = path if data is None else record_path
                 raise self.error(
-                    f"cannot read the {self.kind} '{path}': there is no '{missing}'; it takes a .safetensors and a "
-                    ".json of the same name"
+                    f"cannot read the {self.kind} '{path}': the file '{missing}' does not exist; put the .safetensors "
+                    "file and the .json file of the same name into one folder"
                 )
             tensors = load(data)
-            if (kind := parse(text, _Kind, beside, remedy)["kind"]) != self.kind:
-                raise self.error(f"'{path}' is of kind {quoted(kind)}, not '{self.kind}'")
-            about: Any = parse(text, self.record, beside, remedy)
-            if not is_intact(text) or any(about[field] != found for field, found in self.sums(tensors).items()):
+            if (kind := parse(text, _Kind, record_path, remedy)["kind"]) != self.kind:
+                raise self.error(f"'{path}' holds an object of kind {quoted(kind)}, not '{self.kind}'")
+            about: Any = parse(text, self.record, record_path, remedy)
+            if not is_intact(text) or any(about[field] != checksum for field, checksum in self.sums(tensors).items()):
                 raise self.error(
-                    f"the {self.kind} '{path}' was changed since it was saved: its checksum does not fit; {remedy}"
+                    f"the {self.kind} '{path}' was changed after it was saved: its checksum does not match; {remedy}"
                 )
             return make(tensors, about)
         except self.error:

@@ -1,4 +1,4 @@
-"""Parts of a model that can be trained, by their names in the model."""
+"""Trainable parts of a model, by their names in the model."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def linear_layers(clip: Clip, tower: Tower) -> list[str]:
 
 
 def layers_pattern(family: Family, towers: Sequence[Tower], names: Sequence[str]) -> str:
-    """Return the regular expression, as peft takes it, for some linear layers in all blocks of some towers."""
+    """Return peft's regular expression for linear layers of these names in all blocks of these towers."""
     blocks = "|".join(re.escape(family.towers[tower].blocks) for tower in towers)
     return rf"({blocks})\.\d+\.\w+\.({'|'.join(names)})"
 
 
 def is_layers_pattern(pattern: str) -> bool:
-    """Return whether `layers_pattern` returns an expression for some family, towers and names."""
-    found = re.search(r"\(([\w|]+)\)$", pattern)
-    return found is not None and any(
-        pattern == layers_pattern(family, towers, found[1].split("|"))
+    """Return whether an expression is a result of `layers_pattern` for any family, towers and names."""
+    match = re.search(r"\(([\w|]+)\)$", pattern)
+    return match is not None and any(
+        pattern == layers_pattern(family, towers, match[1].split("|"))
         for family in FAMILIES.values()
         for towers in _TOWERS
     )

@@ -1,4 +1,4 @@
-"""Matching of untrusted regular expressions in a separate process, which is ended if it takes too long.
+"""Matching of untrusted regular expressions in a separate process with limits of time and memory.
 
 Python's `re` backtracks: a short expression such as ``(.*)*(.*)*x`` can take years on the name of a module, and nothing
 within the process can stop it.
@@ -56,8 +56,8 @@ def full_matches(patterns: Sequence[str], names: Sequence[str]) -> list[list[str
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"a regular expression took more than {SECONDS} seconds") from error
     if done.returncode != 0:
-        raise ModelError("a regular expression took more memory than it may")
-    found = json.loads(done.stdout)
-    if isinstance(found, str):
-        raise ModelError(f"a regular expression is invalid: {found}")
-    return [[names[i] for i in indices] for indices in found]
+        raise ModelError(f"a regular expression took more than {MOST_BYTES // 2**30} GiB of memory")
+    result = json.loads(done.stdout)
+    if isinstance(result, str):
+        raise ModelError(f"a regular expression is invalid: {result}")
+    return [[names[i] for i in indices] for indices in result]

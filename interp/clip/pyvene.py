@@ -1,4 +1,4 @@
-"""Entries for CLIP in pyvene's tables of models: names of components, their modules and widths. pyvene 0.1.8 has none.
+"""Entries for CLIP in pyvene's tables of models, which pyvene 0.1.8 lacks: components, their modules and widths.
 
 >>> from interp.clip.loading import load_clip
 >>> from interp.clip.pyvene import register
@@ -6,12 +6,12 @@
 >>> import pyvene as pv
 >>> model = load_clip("toy").model
 >>> intervenable = pv.IntervenableModel([pv.RepresentationConfig(9, "block_output")], model=model)
->>> {int(one.embed_dim) for one in intervenable.interventions.values()} == {model.config.text_config.hidden_size}
+>>> {int(part.embed_dim) for part in intervenable.interventions.values()} == {model.config.text_config.hidden_size}
 True
 
 pyvene counts blocks from 0: its layer 9 is the block whose output is our layer 10. Each of its forward passes removes
 all hooks of the model, including the hooks by which transformers records hidden states. Afterwards,
-``output_hidden_states=True`` returns too few states. Pass a copy (`copy.deepcopy`) of a model that you go on using.
+``output_hidden_states=True`` returns too few states. Pass a copy (`copy.deepcopy`) if you need the model later.
 """
 
 from __future__ import annotations
@@ -81,6 +81,6 @@ def _modules(name: str, path: str) -> dict[str, tuple[Any, ...]]:
 
 def _widths(name: str, config: str) -> dict[str, tuple[str, ...]]:
     width, heads = f"{config}hidden_size", f"{config}num_attention_heads"
-    of = {component: f"{width}/{heads}" if split else width for component, (_, _, split) in COMPONENTS.items()}
-    of |= {"mlp_activation": f"{config}intermediate_size", "n_head": heads}
-    return {name + component: (place,) for component, place in of.items()}
+    widths = {component: f"{width}/{heads}" if split else width for component, (_, _, split) in COMPONENTS.items()}
+    widths |= {"mlp_activation": f"{config}intermediate_size", "n_head": heads}
+    return {name + component: (place,) for component, place in widths.items()}

@@ -21,8 +21,8 @@ VOCABULARY = 49_408  # size of OpenAI's tokenizer, which is part of open_clip
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")  # preprocessing steps; open_clip does all
 _INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # PIL's filter -> open_clip's name
 _INSTEAD = "write the model for transformers instead"
-# Settings that may hold words or mappings. Other settings are written only if they are numbers, since anything else may
-# name a folder of this machine: transformers keeps all settings in a model's files, and the origin of the files.
+# Settings that may hold words or mappings. Other settings are written only if they are numbers. Anything else may name
+# a folder of this machine, since transformers keeps all settings in a model's files, and also the origin of the files.
 _TOKENS = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask"))
 _WORDED = {
     "config.json": ("architectures", "dtype", "hidden_act", "model_type", "transformers_version"),
@@ -52,11 +52,10 @@ def save_transformers(clip: Clip, folder: Path) -> None:
 
 
 def save_open_clip(clip: Clip, folder: Path) -> None:
-    """Write the weights by open_clip's names, and `open_clip_config.json` for ``local-dir:FOLDER`` and the hub.
+    """Write the weights under open_clip's names, and `open_clip_config.json` for ``local-dir:FOLDER`` and the hub.
 
     Raises:
-        ModelError: open_clip has no such model, would give the model other pixels, or would read texts elsewhere than
-            at EOT.
+        ModelError: open_clip does not have the model, would give it other pixels, or would not read texts at EOT.
     """
     from safetensors.torch import save
 
@@ -70,7 +69,7 @@ def save_open_clip(clip: Clip, folder: Path) -> None:
 
 
 def _save_tokenizer(clip: Clip, folder: Path) -> None:
-    # A chat template is then one of the settings, not a file of its own.
+    # A chat template is then saved as a setting, not as a separate file.
     clip.tokenizer.save_pretrained(folder, save_jinja_files=False)
 
 
@@ -90,22 +89,25 @@ def _cleared(settings: Mapping[str, Any], worded: Collection[str]) -> dict[str, 
 
 def _is_number(value: Any) -> bool:
     """Return whether a value is a number, a truth value, None, or a list of these."""
-    return all(one is None or isinstance(one, (int, float)) for one in (value if isinstance(value, list) else [value]))
+    items = value if isinstance(value, list) else [value]
+    return all(item is None or isinstance(item, (int, float)) for item in items)
 
 
 def _model(clip: Clip) -> dict[str, Any]:
     text, vision = (getattr(clip.model.config, f"{tower}_config") for tower in ("text", "vision"))
     activations = {text.hidden_act, vision.hidden_act}
     if len(activations) != 1 or not activations <= {"gelu", "quick_gelu"}:
-        raise ModelError(f"open_clip has no towers with the activations {' and '.join(sorted(activations))}")
+        raise ModelError(
+            f"open_clip has no towers with the activations {' and '.join(sorted(activations))}; {_INSTEAD}"
+        )
     for tower, config in (("text", text), ("vision", vision)):
         if config.layer_norm_eps != 1e-5:
             raise ModelError(
-                f"open_clip's layer norms have an epsilon of 1e-5, that of the {tower} tower is "
-                f"{config.layer_norm_eps:g}"
+                f"open_clip's layer norms have an epsilon of 1e-5, but the {tower} tower has "
+                f"{config.layer_norm_eps:g}; {_INSTEAD}"
             )
     brought = len(clip.tokenizer) == text.vocab_size == VOCABULARY
-    own = {} if brought else {"hf_tokenizer_name": "./"}  # the files next to the configuration
+    tokenizer = {} if brought else {"hf_tokenizer_name": "./"}  # the files next to the configuration
     return {
         "embed_dim": clip.embed_dim,
         "quick_gelu": activations == {"quick_gelu"},
@@ -124,38 +126,40 @@ def _model(clip: Clip) -> dict[str, Any]:
             "heads": text.num_attention_heads,
             "layers": text.num_hidden_layers,
             "mlp_ratio": text.intermediate_size / text.hidden_size,
-            **own,
+            **tokenizer,
         },
     }
 
 
 def _preprocessing(clip: Clip) -> dict[str, Any]:
-    """Return open_clip's settings of its preprocessing; raise `ModelError` if open_clip would give other pixels.
+    """Return the preprocessing in open_clip's settings; raise `ModelError` if open_clip would give other pixels.
 
     open_clip resizes the shorter side to that of the vision tower, crops the centre, divides by 255 and normalizes.
     """
     given, side = clip.processor.to_dict(), clip.family.side(clip.model)
     if off := [step for step in STEPS if not given[step]]:
-        raise ModelError(f"the image preprocessing of '{clip.name}' has {off[0]} off, which open_clip does; {_INSTEAD}")
+        raise ModelError(
+            f"the image preprocessing of '{clip.name}' has {off[0]} off, but open_clip has it on; {_INSTEAD}"
+        )
     if given.get("do_pad"):
         raise ModelError(
-            f"the image preprocessing of '{clip.name}' has do_pad on, which open_clip does not; {_INSTEAD}"
+            f"the image preprocessing of '{clip.name}' has do_pad on, but open_clip does not pad; {_INSTEAD}"
         )
     for key, wanted in (("size", {"shortest_edge": side}), ("crop_size", {"height": side, "width": side})):
-        if (found := {name: value for name, value in given[key].items() if value is not None}) != wanted:
+        if (settings := {name: value for name, value in given[key].items() if value is not None}) != wanted:
             raise ModelError(
-                f"the image preprocessing of '{clip.name}' has {key} = {found}, that of open_clip {wanted}, for its "
-                f"vision tower takes {side} x {side} pixels; {_INSTEAD}"
+                f"the image preprocessing of '{clip.name}' has {key} = {settings}, but open_clip uses {wanted}, "
+                f"since the vision tower takes {side} x {side} pixels; {_INSTEAD}"
             )
     factor, resample = given["rescale_factor"], given["resample"]
     if not isinstance(factor, (int, float)) or not math.isclose(factor, 1 / 255, rel_tol=1e-6):
         raise ModelError(
-            f"the image preprocessing of '{clip.name}' has rescale_factor = {shown(factor)}, that of open_clip 1/255; "
+            f"the image preprocessing of '{clip.name}' has rescale_factor = {shown(factor)}, but open_clip uses 1/255; "
             f"{_INSTEAD}"
         )
     interpolation = _INTERPOLATIONS.get(resample) if isinstance(resample, int) else None
     if interpolation is None:
-        raise ModelError(f"open_clip does not resize images by PIL's filter {shown(resample)}; {_INSTEAD}")
+        raise ModelError(f"open_clip does not resize images with PIL's filter {shown(resample)}; {_INSTEAD}")
     each = {key: given[f"image_{key}"] for key in ("mean", "std")}
     each = {key: [value] * 3 if isinstance(value, (int, float)) else list(value) for key, value in each.items()}
     return {**each, "interpolation": interpolation, "resize_mode": "shortest"}
@@ -166,15 +170,15 @@ def _check_tokenizer(clip: Clip) -> None:
     ids = dict(clip.tokenizer.get_vocab())
     token = max(ids, key=ids.__getitem__)
     if ids[token] != clip.eot:
-        what = "fills texts up with" if token == clip.tokenizer.pad_token else "also has"
+        what = "pads them with" if token == clip.tokenizer.pad_token else "also has"
         raise ModelError(
-            f"open_clip reads a text at its highest token, which must be the end of text; the tokenizer of "
+            f"open_clip reads a text at its highest token, which must be the end of text, but the tokenizer of "
             f"'{clip.name}' ends texts with {clip.eot} and {what} {ids[token]} ({quoted(token)}); {_INSTEAD}"
         )
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
-    """Return the weights in open_clip's file in a folder, by transformers' names."""
+    """Return the weights in open_clip's file in a folder, under transformers' names."""
     from safetensors.torch import load_file
 
     return to_transformers(load_file(folder / _OPEN_CLIP_WEIGHTS), str(folder))

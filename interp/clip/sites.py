@@ -37,10 +37,10 @@ class Site:
         layer: number of the block, counted from 1.
         component: ``block`` for the residual stream after the block; or a vector that a part of the block adds to the
             stream, ``attn`` or ``mlp``.
-        position: ``eot`` in the text tower, ``cls`` in the vision tower; by default the tower's.
+        position: ``eot`` in the text tower, ``cls`` in the vision tower; by default the position of the tower.
 
     Raises:
-        SiteError: no CLIP has such a tower, layer, component or position.
+        SiteError: no CLIP has this tower, layer, component or position.
     """
 
     tower: Tower
@@ -60,8 +60,8 @@ class Site:
         try:
             find_component(self.component)
         except KeyError:
-            known = ", ".join(COMPONENTS)
-            raise SiteError(f"component '{self.component}' does not exist; there are {known}") from None
+            names = ", ".join(COMPONENTS)
+            raise SiteError(f"component '{self.component}' does not exist; known: {names}") from None
 
     @property
     def block(self) -> int:
@@ -140,9 +140,9 @@ class _AtSite(Protocol):
 
 
 def check_width(thing: _AtSite, clip: Clip) -> None:
-    """Raise `SiteError` if the model has no such site, `SiteMismatch` if its value there is of another width."""
+    """Raise `SiteError` if the model does not have the site, `SiteMismatch` if its value there is of another width."""
     thing.site.check(clip)
     tower, width = thing.site.tower, clip.width(thing.site.tower)
     if thing.width != width:
         kind = type(thing).__name__.lower()
-        raise SiteMismatch(f"the {kind} is for width {thing.width}, the {tower} tower of {clip.name} has {width}")
+        raise SiteMismatch(f"the {kind} has width {thing.width}, but the {tower} tower of {clip.name} has {width}")

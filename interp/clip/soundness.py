@@ -21,7 +21,7 @@ _MOST_LOGIT_SCALE = 10.0  # of the logarithm; at most 4.6 in CLIP
 
 
 def check_weights(name: str, model: CLIPModel) -> list[str]:
-    """Check each weight, and return sentences on constant weights that a tower can do without.
+    """Check each weight, and return sentences on constant weights that still leave a usable tower.
 
     Biases of 0 and layer norm weights of 1 have their initial values, so they are not reported.
 
@@ -44,7 +44,7 @@ def check_weights(name: str, model: CLIPModel) -> list[str]:
     scale = float(model.logit_scale)
     if abs(scale) > _MOST_LOGIT_SCALE:
         raise ModelError(
-            f"the weight logit_scale of '{name}' is {scale:g}; it is a logarithm, and at most 4.6 in CLIP's own models"
+            f"the weight logit_scale of '{name}' is {scale:g}, but this logarithm is at most 4.6 in CLIP's own models"
         )
     return notes
 
@@ -57,7 +57,7 @@ def check_preprocessing(name: str, processor: Any) -> None:
                 wanted = "finite" if zero else "finite and above 0"
                 raise ModelError(
                     f"the image preprocessing of '{name}' has {key} = {str(getattr(processor, key))[:80]}; "
-                    f"all of it must be {wanted}"
+                    f"all values must be {wanted}"
                 )
     if processor.do_rescale and not _usable(processor.rescale_factor, zero=False):
         raise ModelError(

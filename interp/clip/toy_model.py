@@ -53,7 +53,7 @@ def _tokenizer(merges: list[tuple[str, str]]) -> CLIPTokenizer:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*letters, *(letter + END for letter in letters), *("".join(pair) for pair in merges), BOS, EOT]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)  # type: ignore[arg-type]  # its own takes pairs
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)  # type: ignore[arg-type]  # it takes pairs
 
 
 def load_toy_tokenizer() -> CLIPTokenizer:

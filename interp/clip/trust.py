@@ -16,11 +16,11 @@ def name_in(folder: Path, name: str) -> str:
     """Return the model that a name in a folder's files stands for; a leading dot marks a path from the folder.
 
     Raises:
-        ModelError: the name is a path, and there is no such folder; the name must not pass for a model on the hub.
+        ModelError: the name is a path to a folder that does not exist, which must not be taken for a model on the hub.
     """
     path = from_folder(folder, name)
     if not name.startswith(OPEN_CLIP) and _is_path(folder, name) and not os.path.isdir(path):
-        raise ModelError(f"'{folder}' needs the model '{path}', which is not there; was one of them moved?")
+        raise ModelError(f"'{folder}' needs the model '{path}', which does not exist; was one of the two moved?")
     return path
 
 
@@ -52,14 +52,14 @@ def name_for(folder: Path, model: str) -> str:
 
 def _path_from(folder: Path, path: str) -> str:
     try:
-        found = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
+        relative = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
     except ValueError:  # on another drive
         return os.path.abspath(path)
-    return found if found.startswith("..") else f"./{found}"
+    return relative if relative.startswith("..") else f"./{relative}"
 
 
 def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
-    """Raise `ModelError` if a run takes something from elsewhere that is not allowed.
+    """Raise `ModelError` if a run refers to an input elsewhere that is not allowed.
 
     Allowed are ``toy``, folders within the run folder, and anything that this user named to the command that made the
     run (`interp.runs.ownership`).
@@ -72,8 +72,8 @@ def check_trust(run: str, what: str, name: str, *, trust: bool) -> None:
     """
     if not (trust or name == "toy" or _is_inside(Path(run), Path(name)) or is_own(run, _OPTIONS[what], name)):
         raise ModelError(
-            f"'{run}' takes its {what} from '{name}', which this command does not name; "
-            "add --trust-run (in Python: trust=True) to load that too"
+            f"'{run}' refers to the {what} '{name}', which this command does not name; "
+            f"add --trust-run (in Python: trust=True) to load that {what} too"
         )
 
 

@@ -1,4 +1,4 @@
-"""Model that has learnt nothing of texts, as a control: whatever a search finds in it is no evidence."""
+"""Model with a random text tower, as a control: a result of a search in this model is no evidence."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from interp.clip.parts import tower_parts
 
 
 def untrained(clip: Clip, seed: int = 0) -> Clip:
-    """Return the same architecture with random weights in the text tower and projection.
+    """Return a model of the same architecture with random weights in the text tower and its projection.
 
-    The weights are drawn as the model's class draws them. The vision tower and the temperature keep their weights, so
+    The model's class draws the weights. The vision tower and the temperature keep their weights, so
     images keep their embeddings.
 
     Args:
@@ -24,8 +24,8 @@ def untrained(clip: Clip, seed: int = 0) -> Clip:
         torch.manual_seed(seed)  # weights are drawn from the global generator
         model = type(clip.model)(clip.model.config)
     torch.nn.Module.to(model, device=clip.device, dtype=clip.model.dtype).eval().requires_grad_(False)
-    print_of = f"{clip.fingerprint}-untrained-{seed}"
-    fresh = replace(clip, name=f"{clip.name} with random weights", model=model, fingerprint=print_of)
+    fingerprint = f"{clip.fingerprint}-untrained-{seed}"
+    fresh = replace(clip, name=f"{clip.name} with random weights", model=model, fingerprint=fingerprint)
     with torch.no_grad():
         for new, old in zip(tower_parts(fresh, "vision"), tower_parts(clip, "vision"), strict=True):
             new.load_state_dict(old.state_dict())

@@ -1,4 +1,4 @@
-"""A sound model is certified, and each planted fault is found."""
+"""Tests that a sound model is certified, and that each planted fault is found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ITSELF, EMPTY, WHOLE, CHANGE, STREAMS, HOOK = range(6)
 
 
 def failing(clip: Clip) -> set[int]:
-    return {i for i, one in enumerate(certify(clip, TEXTS, range(1, clip.depth("text") + 1))) if not one.ok}
+    return {i for i, finding in enumerate(certify(clip, TEXTS, range(1, clip.depth("text") + 1))) if not finding.ok}
 
 
 @pytest.mark.slow
@@ -40,9 +40,9 @@ def failing(clip: Clip) -> set[int]:
 def test_a_sound_model_is_certified_in_every_dtype(small: Clip, dtype: torch.dtype):
     clip = load_clip(small.name, dtype=dtype)
     for texts in (TEXTS, random_texts(9, 1), ["a star", "A  STAR", "", "a moon"]):
-        found = certify(clip, texts, [2, 4])
-        assert all(one.ok for one in found), found
-        assert found[ITSELF].error == 0
+        findings = certify(clip, texts, [2, 4])
+        assert all(finding.ok for finding in findings), findings
+        assert findings[ITSELF].error == 0
 
 
 def test_the_toy_is_certified(toy: Clip):
@@ -62,7 +62,7 @@ def not_causal(clip: Clip, _patch: Patch) -> None:
 
 
 def acting_eot(clip: Clip, patch: Patch) -> None:
-    """EOT's stream, which is the longest text's last one, is added to all positions."""
+    """Add EOT's stream, the last position of the longest text, to all positions."""
     block = clip.model.text_model.encoder.layers[2]
     forward = block.forward
 
@@ -79,7 +79,7 @@ def dropout(clip: Clip, patch: Patch) -> None:
 
 
 def inexact_swap(_clip: Clip, patch: Patch) -> None:
-    """The same in exact arithmetic: what PCA-based libraries do."""
+    """Replace the swap by a formula that is equal only in exact arithmetic, as libraries based on PCA use."""
 
     def swap(self, base, source):
         return base - (base @ self.basis) @ self.basis.T + (source @ self.basis) @ self.basis.T
@@ -136,9 +136,9 @@ def test_two_different_texts_are_needed(small: Clip):
 @pytest.mark.slow
 def test_the_error_says_what_and_how_much_and_what_to_do(small: Clip, monkeypatch: Patch):
     features = image_features(small, load_pairs("toy", limit=12))
-    found = certified_pairs(small, features, [2, 3])
-    assert len(found) == 6
-    assert max(found.values()) > 0 == found["a text swapped with itself, against itself"]
+    errors = certified_pairs(small, features, [2, 3])
+    assert len(errors) == 6
+    assert max(errors.values()) > 0 == errors["a text swapped with itself, against itself"]
     scaled_step(small, monkeypatch)
     command = f"python -m interp.check {small.name} --device cpu --dtype float32"
     with raises(NotCertified, "an empty subspace", command):
@@ -150,7 +150,7 @@ def test_the_error_says_what_and_how_much_and_what_to_do(small: Clip, monkeypatc
 def test_a_sweep_does_not_start_where_the_engine_is_wrong(small: Clip, tmp_path: Path, monkeypatch: Patch, capsys):
     out = tmp_path / "run"
     scaled_step(small, monkeypatch)
-    # Not from the last block but one on: the norm behind the last block takes any scale away.
+    # Not layer 4 or 5, since the norm after the last block removes any scale.
     arguments = ["--model", small.name, "--limit", "60", "--layers", "2-3", "--sizes", "2", "--objective", "das"]
     refused(sweep.main([*arguments, "--out", str(out), "--jobs", "1"]), capsys)
     assert not out.exists()

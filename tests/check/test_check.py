@@ -1,4 +1,4 @@
-"""The command at length: it passes where all is well, and each check can fail."""
+"""Tests of the check command: it passes for sound models, and each check can fail."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def scaled_basis(patch: Patch) -> None:
 )
 def test_each_check_fails_where_its_path_is_wrong(small: Clip, monkeypatch: Patch, plant, expected: set[str]):
     plant(monkeypatch)
-    failed = {" ".join(one.what.split()[:2]) for one in run_checks(small) if not one.ok}
+    failed = {" ".join(finding.what.split()[:2]) for finding in run_checks(small) if not finding.ok}
     assert expected <= failed
     assert len(failed) < 13
 
@@ -86,7 +86,7 @@ def test_what_fails_is_said_in_one_line_with_status_1(small: Clip, monkeypatch: 
         pytest.param(
             ["toy", "--device", "cuda"],
             "'cuda'",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU"),
         ),
     ],
 )

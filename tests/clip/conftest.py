@@ -1,4 +1,4 @@
-"""Models and runs to be spoiled."""
+"""Fixtures of models and runs that tests damage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.clip.spoiling import adapter
 
 @pytest.fixture
 def model(small: Clip, tmp_path: Path) -> Path:
-    """A model's folder, to be spoiled."""
+    """Return the folder of a model that the test may damage."""
     return shutil.copytree(small.name, tmp_path / "model")
 
 
@@ -24,5 +24,5 @@ def unspoiled(toy: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def toy_run(unspoiled: Path, tmp_path: Path) -> Path:
-    """An adapter of the toy, to be spoiled."""
+    """Return the folder of an adapter of the toy that the test may damage."""
     return shutil.copytree(unspoiled, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Models and runs that are spoiled, and errors that follow."""
+"""Helpers that damage models and runs, and that check the error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def adapter(base: Clip, name: str, folder: Path) -> Path:
-    """A folder as a fine-tuning leaves it, without training."""
+    """Write the folder of a fine-tuning without training."""
     clip = replace(base, model=load_clip(base.name).model)
     config = FinetuneConfig(model=name, lora_rank=2)
     prepare(clip, config)
@@ -51,14 +51,14 @@ def refused(name: Path | str, *values: object, snapshot: bool = True, **options:
 
 
 def sharded(model: Path, place: str) -> None:
-    """All weights in one file of another name, which the index knows."""
+    """Move all weights into one file of another name, and write an index for it."""
     keys = load_file(model / WEIGHTS)
     (model / WEIGHTS).rename(model / "shard.safetensors")
     change(model / INDEX, metadata={}, weight_map=dict.fromkeys(keys, place))
 
 
 class Opened:
-    """Unpickled, it leaves a file."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Adapters as peft saves them, with each of its settings: the loaded model against peft's own forward pass."""
+"""Tests of adapters that peft saved, with each setting: the loaded model against peft's own forward pass."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "one block": {"layers_to_transform": 1},
     "some blocks": {"layers_to_transform": [0, 2], "layers_pattern": "layers"},
     "rank_pattern": {"rank_pattern": {"q_proj": 5, r"text_model\.encoder\.layers\.[01]\..*fc1": 2}},
-    # sorted, for peft sorts them in the file, and of several the first one counts
+    # sorted as in peft's file; the first matching pattern counts
     "alpha_pattern": {"alpha_pattern": {r".*layers\.(0|2)\..*": 1, "q_proj": 7.5}, "rank_pattern": {"v_proj": 1}},
     "every rank its own": {"r": 900, "rank_pattern": {r"\w+": 2}},
     "exclude_modules": {"exclude_modules": ["layers.0.self_attn.q_proj", "fc1"]},
@@ -53,7 +53,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "modules_to_save": {"modules_to_save": ["text_projection", "visual_projection"]},
     "dropout": {"lora_dropout": 0.5},
 }
-CHANGED_WEIGHTS = ("pissa", "olora")  # of the base, by peft, before any training
+CHANGED_WEIGHTS = ("pissa", "olora")  # peft changes weights of the base before any training
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,12 @@ def pictures() -> list[Any]:
 
 
 def trained(base: Clip, folder: Path, **changes: Any) -> Clip:
-    """Return a model with peft's adapter, its weights moved as training does, and save the adapter."""
+    """Return a model with an adapter of peft and randomly moved weights, and save the adapter."""
     from peft import LoraConfig, get_peft_model
 
     live, generator = load_clip(base.name), torch.Generator().manual_seed(0)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")  # rslora with patterns, for a conversion that is not asked for here
+        warnings.simplefilter("ignore")  # rslora with patterns, about a conversion that this test does not need
         torch.manual_seed(1)
         model: Any = get_peft_model(live.model, LoraConfig(**(BOTH | changes))).eval()
         model.base_model.model.name_or_path = model.peft_config["default"].base_model_name_or_path = base.name
@@ -83,11 +83,11 @@ def trained(base: Clip, folder: Path, **changes: Any) -> Clip:
 def embeddings(clip: Clip, pictures: list[Any]) -> tuple[Tensor, Tensor]:
     """Embed texts by transformers' own forward pass, one after another, and images."""
     with torch.no_grad():
-        found = [
+        features = [
             clip.model.get_text_features(input_ids=torch.tensor([clip.tokenizer(text)["input_ids"]])).pooler_output
             for text in TEXTS
         ]
-    return torch.nn.functional.normalize(torch.cat(found), dim=-1), embed_images(clip, pictures)
+    return torch.nn.functional.normalize(torch.cat(features), dim=-1), embed_images(clip, pictures)
 
 
 @pytest.mark.slow
@@ -100,19 +100,19 @@ def test_each_form_of_an_adapter_is_what_peft_makes_of_it(small: Clip, pictures:
         warnings.simplefilter("ignore")
         again: Any = PeftModel.from_pretrained(load_clip(small.name).model, str(tmp_path / "run"))
     clip = load_clip(str(tmp_path / "run"), trust=True, dtype=torch.float64)  # merged in float32, and run in float64
-    found = embed_texts(clip, TEXTS), embed_images(clip, pictures)
+    embedded = embed_texts(clip, TEXTS), embed_images(clip, pictures)
     for model in (live.model, again.base_model.model):
-        for ours, expected in zip(found, embeddings(replace(live, model=model.double()), pictures), strict=True):
+        for ours, expected in zip(embedded, embeddings(replace(live, model=model.double()), pictures), strict=True):
             torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)
     plain = embeddings(load_clip(small.name, dtype=torch.float64), pictures)
-    assert all((ours - unchanged).abs().max() > 1e-3 for ours, unchanged in zip(found, plain, strict=True))
+    assert all((ours - unchanged).abs().max() > 1e-3 for ours, unchanged in zip(embedded, plain, strict=True))
     assert not any(parameter.requires_grad for parameter in clip.model.parameters())
     assert {type(module).__module__.partition(".")[0] for module in clip.model.modules()} <= {"torch", "transformers"}
 
 
 @pytest.mark.slow
 def test_each_setting_tells_in_these_tests(small: Clip, pictures: list[Any], tmp_path: Path):
-    """The twin of the test above: with the setting taken away, the same weights are another model, or none."""
+    """Remove a setting: the weights then give another model, or cannot be loaded."""
     cases = {
         "alpha_pattern": {"alpha_pattern": {}},
         "rslora": {"use_rslora": False},
@@ -134,11 +134,11 @@ def test_each_setting_tells_in_these_tests(small: Clip, pictures: list[Any], tmp
         file = folder / CONFIG
         file.write_text(json.dumps(json.loads(file.read_text()) | without))
         try:
-            found = embed_texts(load_clip(str(folder), trust=True), TEXTS)
+            changed = embed_texts(load_clip(str(folder), trust=True), TEXTS)
         except ModelError as error:
             assert "does not fit its base" in str(error)  # noqa: PT017
         else:
-            assert (found - expected).abs().max() > 1e-4, form
+            assert (changed - expected).abs().max() > 1e-4, form
 
 
 def spoiled(base: Clip, folder: Path, *values: object, **settings: Any) -> None:
@@ -156,7 +156,7 @@ def spoiled(base: Clip, folder: Path, *values: object, **settings: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "value"),
     [
-        ({"init_lora_weights": "pissa_niter_16"}, ("init_lora_weights", "'pissa_niter_16'")),  # it draws at random
+        ({"init_lora_weights": "pissa_niter_16"}, ("init_lora_weights", "'pissa_niter_16'")),  # it is random
         ({"init_lora_weights": "corda"}, ("init_lora_weights", "'corda'")),
         ({"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4}}, "loftq_config"),
         ({"init_lora_weights": "lora_ga"}, ("init_lora_weights", "'lora_ga'")),
@@ -183,7 +183,7 @@ def test_what_cannot_be_loaded_is_named(small: Clip, tmp_path: Path, settings: d
 
 @pytest.mark.slow
 def test_a_rank_without_weights_takes_no_memory(small: Clip, tmp_path: Path):
-    """A layer is adapted with a huge rank, but has no weights in the file."""
+    """Give a huge rank to a layer without weights in the file."""
     trained(small, tmp_path / "run", rank_pattern={"q_proj": 2, "v_proj": 2, "out_proj": 2, "fc1": 2})
     weights = load_file(tmp_path / "run" / WEIGHTS)
     save_file({key: value for key, value in weights.items() if "fc1" not in key}, tmp_path / "run" / WEIGHTS)
@@ -195,7 +195,7 @@ def test_a_rank_without_weights_takes_no_memory(small: Clip, tmp_path: Path):
         (tmp_path / "run" / CONFIG).write_text(json.dumps(given | settings))
         for_peft = read_adapter(tmp_path / "run").for_peft(names, ranks)
         (tmp_path / "run" / CONFIG).write_text(json.dumps(given))
-        assert max(for_peft.r, *for_peft.rank_pattern.values()) <= 3  # no more than the file holds, or the plain r
+        assert max(for_peft.r, *for_peft.rank_pattern.values()) <= 3  # at most the rank in the file, or r
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Packed attention against torch's own, one text and head at a time."""
+"""Tests of packed attention against torch's attention, one text at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADS, HEAD, SCALE = 3, 4, 0.7
 
 
 def one_by_one(qkv: Tensor, layout: PackedLayout, lengths: Tensor) -> Tensor:
-    """Each text alone, in the order in which they are packed."""
+    """Return the attention of each text alone, in the packed order."""
     out = torch.empty(len(qkv), HEADS * HEAD, dtype=qkv.dtype)
     for places, length in zip(layout.places, lengths.tolist(), strict=True):
         rows = places[:length]
@@ -28,7 +28,7 @@ def one_by_one(qkv: Tensor, layout: PackedLayout, lengths: Tensor) -> Tensor:
 @pytest.mark.parametrize("texts", [1, 5, 40])  # 40: several groups of similar length
 def test_values_and_gradients_are_those_of_torch(texts: int, generator: torch.Generator):
     lengths = torch.randint(1, 12, (texts,), generator=generator)
-    ids = torch.arange(texts * 12).view(texts, 12)  # no two begin alike
+    ids = torch.arange(texts * 12).view(texts, 12)  # no two texts share a beginning
     layout, total = pack(ids, lengths - 1, torch.device("cpu")), int(lengths.sum())
     qkv = torch.randn(total, 3 * HEADS * HEAD, generator=generator, dtype=torch.float64, requires_grad=True)
     pull = torch.randn(total, HEADS * HEAD, generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The arithmetic of the blocks against that of transformers, for activations with and without a shortcut."""
+"""Tests of the arithmetic of blocks against transformers, for activations with and without a shortcut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.oracles.plain_forward import random_texts
 @pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_blocks_are_those_of_transformers(small: Clip, activation: str, dtype: torch.dtype):
-    """Embeddings and the gradients of input and weights; in float64 to its own precision."""
+    """Compare embeddings and gradients of weights; in float64 up to rounding."""
     settings = small.model.config.to_dict()
     settings["text_config"]["hidden_act"] = activation
     torch.manual_seed(0)
@@ -38,8 +38,8 @@ def test_blocks_are_those_of_transformers(small: Clip, activation: str, dtype: t
     weights = [parameter for name, parameter in model.named_parameters() if "text_model.encoder" in name]
     pull = torch.randn(ours.shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
     gradients = [torch.autograd.grad((out * pull).sum(), weights) for out in (ours, theirs)]
-    assert max(float(one.abs().max()) for one in gradients[1]) > 1e-3
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, **close)
+    assert max(float(gradient.abs().max()) for gradient in gradients[1]) > 1e-3
+    for gradient, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, other, **close)
         if dtype == torch.float64:
-            agree("blocks", one, other)
+            agree("blocks", gradient, other)

@@ -1,4 +1,4 @@
-"""Swaps at components of a block, in both towers, against plain hooks and pyvene."""
+"""Tests of swaps at components of a block, in both towers, against plain hooks and pyvene."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rotation_at(clip: Clip, site: Site, size: int, seed: int = 0) -> Rotation:
 
 
 def runs_of(clip: Clip, site: Site, n: int = N, seed: int = 0) -> tuple[Any, Any]:
-    """Base and source runs of n inputs."""
+    """Return base and source runs of n inputs."""
     if site.tower == "text":
         base, source = (clean_texts(clip, random_texts(n, seed + number), [site]) for number in (0, 1))
         return base, source
@@ -53,7 +53,7 @@ def runs_of(clip: Clip, site: Site, n: int = N, seed: int = 0) -> tuple[Any, Any
 
 
 def images_by_hook(clip: Clip, base: Any, source: Any, rotation: Rotation) -> Tensor:
-    """Counterfactual embeddings of images by full forward passes of transformers."""
+    """Return counterfactual embeddings of images from full forward passes of transformers."""
     site, projector = rotation.site, rotation.basis @ rotation.basis.T
     with capture(clip, [site]) as seen:
         clip.model.get_image_features(pixel_values=source.pixels[source.rows])
@@ -71,7 +71,7 @@ def by_hook(clip: Clip, base: Any, source: Any, rotation: Rotation, seed: int = 
 
 
 def by_pyvene(clip: Clip, base: Any, source: Any, rotation: Rotation) -> Tensor:
-    """Counterfactual embeddings by pyvene alone, after `register`."""
+    """Return counterfactual embeddings from pyvene alone, after `register`."""
     pv, site = import_pyvene(), rotation.site
     register()
     intervention = pv.LowRankRotatedSpaceIntervention(embed_dim=rotation.width, low_rank_dimension=rotation.size).to(
@@ -90,8 +90,8 @@ def by_pyvene(clip: Clip, base: Any, source: Any, rotation: Rotation) -> Tensor:
     else:
         pixels = pixel_values(clip, some_images(len(base)))
         tokens = [run.tokens.take(run.rows) for run in (base, source)]
-        inputs = [{"input_ids": some.ids, "pixel_values": pixels} for some in tokens]
-        where = [[[[int(place)] for place in some.eot]] for some in tokens]
+        inputs = [{"input_ids": batch.ids, "pixel_values": pixels} for batch in tokens]
+        where = [[[[int(place)] for place in batch.eot]] for batch in tokens]
         places, key = (where[1], where[0]), "text_embeds"
     with torch.no_grad():
         _, out = model(inputs[0], [inputs[1]], {"sources->base": places})
@@ -109,7 +109,7 @@ def test_swaps_are_those_of_a_hook_and_of_pyvene(small: Clip, tower: Tower, comp
         agree("components", cached, by_hook(small, base, source, rotation))
         agree("components", cached, by_pyvene(small, base, source, rotation))
         at_block = Site(tower, layer)
-        if component != "block":  # at the block's output the same swap does something else
+        if component != "block":  # the swap at the block's output has another effect
             other = interchange(*runs_of(small, at_block), Rotation(rotation.basis, at_block))
             assert (cached - other).abs().max() > 1e-3
         assert (cached - base.push(site, base.stream(site))).abs().max() > 1e-3
@@ -188,7 +188,7 @@ def test_a_clean_value_joined_is_the_block_s_output(small: Clip, tower: Tower):
 
 
 def adapted(clip: Clip, folder: Path) -> Clip:
-    """A copy with LoRA adapters that are not 0, so that its blocks are run merged."""
+    """Return a copy with LoRA adapters that are not 0, whose blocks run merged."""
     from dataclasses import replace
 
     from peft import LoraConfig, inject_adapter_in_model
@@ -216,15 +216,15 @@ def test_swaps_in_a_model_with_adapters(small: Clip, tmp_path: Path, component: 
     agree("components", interchange(base, source, rotation), expected)
     assert (expected - by_hook(small, *runs_of(small, site), rotation)).abs().max() > 1e-3
     tokens = [tokenize(clip, random_texts(N, seed)) for seed in (0, 1)]
-    live, other = (trainable_texts(clip, some.ids, some.eot, site) for some in tokens)
-    own, given = live.stream(site), other.stream(site)
-    pushed = live.push(site, own + (given - own) @ rotation.basis @ rotation.basis.T)
+    live, other = (trainable_texts(clip, batch.ids, batch.eot, site) for batch in tokens)
+    stream, given = live.stream(site), other.stream(site)
+    pushed = live.push(site, stream + (given - stream) @ rotation.basis @ rotation.basis.T)
     agree("components", pushed.detach(), expected)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_gradients_through_a_trainable_run(small: Clip, component: str, generator: torch.Generator):
-    """Against autograd of a plain forward pass with the swap in a hook, float64."""
+    """Compare gradients with autograd of a plain forward pass with the swap in a hook, float64."""
     site, texts = Site("text", 2, component), random_texts(3, 5)
     basis = orthonormal(torch.randn(24, 4, generator=generator, dtype=torch.float64))
     model = copy.deepcopy(small.model).double()
@@ -236,16 +236,16 @@ def test_gradients_through_a_trainable_run(small: Clip, component: str, generato
     clip = replace(small, model=model)
     tokens = tokenize(clip, texts)
     live = trainable_texts(clip, tokens.ids, tokens.eot, site)
-    own = live.stream(site)
-    h = own + (own.roll(1, 0) - own) @ basis @ basis.T
+    stream = live.stream(site)
+    h = stream + (stream.roll(1, 0) - stream) @ basis @ basis.T
     images = torch.randn(3, 16, generator=generator, dtype=torch.float64)
-    found = torch.autograd.grad((live.push(site, h) * images).sum(), weights)
+    gradients = torch.autograd.grad((live.push(site, h) * images).sum(), weights)
     projector = basis @ basis.T
     with patch(clip, site, tokens.eot, lambda h: h + (h.roll(1, 0) - h) @ projector):
         features = model.get_text_features(input_ids=tokens.ids).pooler_output
     embedded = features / features.norm(dim=-1, keepdim=True)
     expected = torch.autograd.grad((embedded * images).sum(), weights)
-    for got, wanted in zip(found, expected, strict=True):
+    for got, wanted in zip(gradients, expected, strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-10, rtol=1e-8)
         assert wanted.abs().max() > 1e-6
 

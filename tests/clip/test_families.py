@@ -1,4 +1,4 @@
-"""Another family of models, whose text tower is not causal, passes all that CLIP passes; nothing else names CLIP."""
+"""Tests of another model family, whose text tower is not causal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EXACT = {"atol": 1e-6, "rtol": 0.0}
 
 @pytest.fixture
 def other(toy: Clip) -> Iterator[Clip]:
-    """A model in float64 whose family is known during the test."""
+    """Return a model in float64 whose family is registered during the test."""
     with registered():
         yield two_way(toy)
 
@@ -65,7 +65,7 @@ def alone(clip: Clip, text: str) -> tuple[Tensor, int]:
 
 @torch.no_grad()
 def streams_by_hook(clip: Clip, text: str, sites: list[Site]) -> list[Tensor]:
-    """Return the values at some sites of one text, whole and alone."""
+    """Return the values at sites of one text, from a whole forward pass of this text alone."""
     ids, end = alone(clip, text)
     with capture(clip, sites) as seen:
         unit_texts(clip.model, ids)
@@ -74,7 +74,7 @@ def streams_by_hook(clip: Clip, text: str, sites: list[Site]) -> list[Tensor]:
 
 @torch.no_grad()
 def swapped_by_hook(clip: Clip, base: list[str], source: list[str], subspace: Rotation) -> Tensor:
-    """Embed each base text, whole and alone, while a hook swaps Z."""
+    """Embed each base text in a separate whole forward pass while a hook swaps Z."""
     out, projector = [], (subspace.basis @ subspace.basis.T).to(clip.model.dtype)
     for base_text, source_text in zip(base, source, strict=True):
         ids, end = alone(clip, base_text)
@@ -96,7 +96,7 @@ def turn(clip: Clip, site: Site, size: int) -> Rotation:
 
 
 def test_a_change_at_the_last_token_reaches_other_positions(other: Clip):
-    """The family is what the cached step would be wrong about."""
+    """Show that the cached step would be wrong for this family."""
     ids, end = alone(other, TEXTS[4])
     first, last = Site("text", 1), Site("text", 2)
     with capture(other, [last]) as clean:
@@ -195,7 +195,7 @@ def adapt(clip: Clip) -> list[Tensor]:
 @pytest.mark.parametrize("adapted", [False, True])
 @pytest.mark.parametrize("layer", [1, DEPTH])
 def test_a_trainable_run_has_the_gradients_of_a_hook(other: Clip, layer: int, adapted: bool):
-    """The model is trained together with a rotation: in every weight the gradient is that of whole forward passes."""
+    """Compare the gradient of every weight with whole forward passes, for joint training of model and rotation."""
     site, tokens = Site("text", layer), tokenize(other, random_texts(6, 7))
     half, order = turn(other, site, 12), torch.arange(6).roll(1)
     weights = adapt(other) if adapted else [weight.requires_grad_() for weight in other.model.reader.parameters()]
@@ -204,22 +204,22 @@ def test_a_trainable_run_has_the_gradients_of_a_hook(other: Clip, layer: int, ad
     factors = torch.randn(swapped.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with capture(other, [site]) as seen:
         unit_texts(other.model, tokens.ids)
-    own = seen[site][torch.arange(6), tokens.eot]
+    streams = seen[site][torch.arange(6), tokens.eot]
     projector = half.basis @ half.basis.T
-    with patch(other, site, tokens.eot, lambda h: h + (own[order] - h) @ projector):
+    with patch(other, site, tokens.eot, lambda h: h + (streams[order] - h) @ projector):
         expected = unit_texts(other.model, tokens.ids)
     torch.testing.assert_close(swapped, expected, **EXACT)
-    found, wanted = (torch.autograd.grad((x * factors).sum(), weights) for x in (swapped, expected))
-    for one, true in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, true, atol=1e-9, rtol=1e-9)
+    gradients, wanted = (torch.autograd.grad((x * factors).sum(), weights) for x in (swapped, expected))
+    for gradient, true in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(gradient, true, atol=1e-9, rtol=1e-9)
 
 
 @pytest.fixture
 def pairs(other: Clip) -> tuple[PairsAtSite, PairsAtSite]:
-    """Train and test pairs of the toy world, at the first layer."""
+    """Return train and test pairs of the toy world, at the first layer."""
     data, site = load_toy(), Site("text", 1)
-    some = replace(data, pairs=data.pairs[:24])
-    features = image_features(other, some)
+    subset = replace(data, pairs=data.pairs[:24])
+    features = image_features(other, subset)
     parts = (pair_run(other, features.take(rows), [site]) for rows in (range(16), range(16, 24)))
     train, test = (PairsAtSite(part, site) for part in parts)
     return train, test
@@ -229,14 +229,14 @@ def pairs(other: Clip) -> tuple[PairsAtSite, PairsAtSite]:
 def test_a_search_lowers_its_loss_and_alignments_are_those_of_a_hook(other: Clip, pairs):
     train, test = pairs
     config = SearchConfig(max_steps=20, batch_size=16, look_every=10)
-    found = fit_rotation("das", train.pairs, test.pairs, train.site, 4, config)
-    losses = [loss for _, loss, _ in found.facts["history"]]
+    rotation = fit_rotation("das", train.pairs, test.pairs, train.site, 4, config)
+    losses = [loss for _, loss, _ in rotation.facts["history"]]
     assert min(losses) < losses[0] - 1e-3
-    outcomes = evaluate(test.pairs, found, sources="paired")
+    outcomes = evaluate(test.pairs, rotation, sources="paired")
     data = load_toy()
     negative = [pair.negative for pair in data.pairs[16:24]]
     positive = [pair.positive for pair in data.pairs[16:24]]
-    swapped = swapped_by_hook(other, negative, positive, found)
+    swapped = swapped_by_hook(other, negative, positive, rotation)
     expected = (swapped * test.pairs.images).sum(-1)
     np.testing.assert_allclose(outcomes.counterfactual["up"], expected.numpy(), atol=1e-6)
     assert np.abs(outcomes.moves("up")).min() > 1e-6
@@ -245,29 +245,29 @@ def test_a_search_lowers_its_loss_and_alignments_are_those_of_a_hook(other: Clip
 def test_evidence_is_gathered(other: Clip, pairs):
     train, test = pairs
     size = 4
-    (own,) = METHODS["gradient"].fit(train, test, [size], SearchConfig())
+    (rotation,) = METHODS["gradient"].fit(train, test, [size], SearchConfig())
     how = MeasurementSettings(SearchConfig(), [METHODS["pca"], METHODS["random"]])
-    numbers = measure_subspace({"train": train, "test": test}, own, how).numbers
+    numbers = measure_subspace({"train": train, "test": test}, rotation, how).numbers
     assert numbers[Key("iia", "size0")].value == 0.5
     assert np.isfinite([numbers[Key(name)].value for name in ("iia", "gap", "r2_own")]).all()
 
 
 @pytest.mark.parametrize("layer", [1, 2, DEPTH])
 def test_attributions_are_those_of_whole_backward_passes(other: Clip, layer: int):
-    """Texts of several lengths are attributed together; each must come out as it does alone, by every route."""
+    """Compare attributions of texts of several lengths in one batch with each text alone, by every route."""
     texts, half = [TEXTS[1], TEXTS[3], TEXTS[4]], turn(other, Site("text", layer), 6)
     images = nn.functional.normalize(
         torch.randn(3, other.embed_dim, generator=torch.Generator().manual_seed(1)).double()
     )
     tokens, rule = tokenize(other, texts), path_rule(4, "gausslegendre")
     starts = default_baselines(other, tokens)
-    found = MediatedIntegratedGradients(other, half).attribute(texts, images, n_steps=4)
+    attributed = MediatedIntegratedGradients(other, half).attribute(texts, images, n_steps=4)
     for row in range(3):
         length = int(tokens.eot[row]) + 1
         ids, start = tokens.ids[row, :length], starts[row, :length]
         expected = plain.attributions(other.model, ids, start, images[row], (layer, half.basis), rule)
         for route, values in expected.items():
-            np.testing.assert_allclose(found.tokens[route][row, :length], values.numpy(), atol=1e-9, err_msg=route)
+            np.testing.assert_allclose(attributed.tokens[route][row, :length], values.numpy(), atol=1e-9, err_msg=route)
             nothing_bypasses = route == "bypass" and layer == DEPTH
             assert nothing_bypasses or np.abs(values.numpy()).max() > 1e-6
         path = run_path(other, tokens.take(torch.tensor([row])), images[[row]], [layer], PathSettings(4))
@@ -283,7 +283,7 @@ def test_every_check_passes(toy: Clip):
     with registered():
         clip = two_way(toy, dtype=torch.float32)
         findings = run_checks(clip)
-    assert [one for one in findings if not one.ok] == []
+    assert [finding for finding in findings if not finding.ok] == []
 
 
 def test_random_weights_are_drawn_for_texts_alone(other: Clip):

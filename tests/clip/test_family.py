@@ -1,4 +1,4 @@
-"""Which models are taken for a CLIP, and what is said of those that are nearly one."""
+"""Tests of accepting models as a CLIP, and of refusing or noting models that differ."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def test_siglip_is_refused_and_why(second: bool, tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "given", "said"),
+    ("name", "given", "sentence"),
     [
-        ("laion-CLIP-ViT-B-32", "quick_gelu", "'laion' in its name, whose models compute GELU"),
-        ("openai-clip-vit-base", "gelu", "'openai' in its name, whose models compute QuickGELU"),
-        ("MetaCLIP-b32", "gelu", "'MetaCLIP' in its name, whose models compute QuickGELU"),
+        ("laion-CLIP-ViT-B-32", "quick_gelu", "contains 'laion', and models of that name use GELU"),
+        ("openai-clip-vit-base", "gelu", "contains 'openai', and models of that name use QuickGELU"),
+        ("MetaCLIP-b32", "gelu", "contains 'MetaCLIP', and models of that name use QuickGELU"),
         ("laion-ViT-quickgelu", "quick_gelu", ""),
         ("laion-CLIP-ViT-B-32", "gelu", ""),
         ("openai-clip-vit-base", "quick_gelu", ""),
@@ -41,7 +41,7 @@ def test_siglip_is_refused_and_why(second: bool, tmp_path: Path):
     ],
 )
 def test_an_activation_that_does_not_go_with_the_name_is_said(
-    small: Clip, tmp_path: Path, name: str, given: str, said: str
+    small: Clip, tmp_path: Path, name: str, given: str, sentence: str
 ):
     folder = shutil.copytree(small.name, tmp_path / name)
     config = json.loads((folder / "config.json").read_text())
@@ -49,15 +49,15 @@ def test_an_activation_that_does_not_go_with_the_name_is_said(
         config[f"{tower}_config"]["hidden_act"] = given
     (folder / "config.json").write_text(json.dumps(config))
     notes = [note for note in load_clip(str(folder)).notes if "hidden_act" in note]
-    assert len(notes) == (2 if said else 0)
-    assert all(said in note for note in notes)
-    assert [tower for tower in ("text", "vision") if any(f"its {tower} tower" in note for note in notes)] == (
-        ["text", "vision"] if said else []
+    assert len(notes) == (2 if sentence else 0)
+    assert all(sentence in note for note in notes)
+    assert [tower for tower in ("text", "vision") if any(f"the {tower} tower" in note for note in notes)] == (
+        ["text", "vision"] if sentence else []
     )
 
 
 def test_the_legacy_end_of_text(small: Clip, tmp_path: Path):
-    """OpenAI's configurations say 2, where transformers reads a text at its highest id; so do LAION's."""
+    """Load a configuration with id 2, as OpenAI's and LAION's have, for which transformers reads the highest id."""
     folder = shutil.copytree(small.name, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["eos_token_id"] = 2
@@ -73,7 +73,7 @@ def test_the_legacy_end_of_text(small: Clip, tmp_path: Path):
 
 
 def with_more_embeddings(folder: Path, more: int, eos_token_id: int) -> None:
-    """Give a model an embedding table that is longer than its tokenizer, as padding to a round number does."""
+    """Give a model an embedding table that is longer than its tokenizer, as after padding to a round number."""
     weights = load_file(folder / "model.safetensors")
     key = "text_model.embeddings.token_embedding.weight"
     weights[key] = torch.cat([weights[key], torch.randn(more, weights[key].shape[1])])
@@ -92,7 +92,7 @@ def pooled_by_transformers(folder: Path, clip: Clip, texts: list[str]) -> torch.
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [1, 2, 7])
 def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip, tmp_path: Path, more: int):
-    """The highest id of a text is still that of EOT, for no text has the ids of the rows that follow."""
+    """Check that EOT still has the highest id of a text, since no text has the ids of the added rows."""
     folder = shutil.copytree(small.name, tmp_path / "model")
     with_more_embeddings(folder, more, 2)
     clip, texts = load_clip(str(folder)), random_texts(6, 1)
@@ -102,7 +102,7 @@ def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip
             embed_texts(clip, texts), pooled_by_transformers(folder, clip, texts), rtol=0, atol=1e-6
         )
     torch.testing.assert_close(embed_texts(clip, texts), embed_texts(small, texts), rtol=0, atol=1e-6)
-    with torch.no_grad():  # a batch that is padded, too
+    with torch.no_grad():  # also a padded batch
         batch = clip.tokenizer(texts, return_tensors="pt", padding=True)
         theirs = CLIPModel.from_pretrained(folder).get_text_features(**batch).pooler_output
     expected = torch.nn.functional.normalize(theirs, dim=-1)
@@ -112,7 +112,7 @@ def test_the_legacy_end_of_text_of_a_table_longer_than_the_tokenizer(small: Clip
 @pytest.mark.slow
 @pytest.mark.parametrize("special", ["pad_token", None])
 def test_the_legacy_end_of_text_is_refused_where_it_is_elsewhere(small: Clip, tmp_path: Path, special: str | None):
-    """Above EOT is the token that fills up a batch, or a word: there transformers would read a text."""
+    """Refuse a padding token or a word above EOT, where transformers would read a text."""
     folder = shutil.copytree(small.name, tmp_path / "model")
     with_more_embeddings(folder, 5, 2)
     clip = load_clip(str(folder))
@@ -123,7 +123,7 @@ def test_the_legacy_end_of_text_is_refused_where_it_is_elsewhere(small: Clip, tm
     assert (ids.argmax(1) != (ids == clip.eot).int().argmax(1)).any()
     with raises(ModelError, clip.eot, clip.eot + 1, "'zyx'"):
         load_clip(str(folder))
-    with_more_embeddings(folder, 0, clip.eot)  # named by its id, it is found among others
+    with_more_embeddings(folder, 0, clip.eot)  # with the id of EOT, transformers finds EOT
     again = load_clip(str(folder))
     with torch.no_grad():
         torch.testing.assert_close(
@@ -147,7 +147,7 @@ def test_special_tokens_that_no_text_has_may_lie_above_the_legacy_end_of_text(sm
 
 
 def test_a_vocabulary_that_is_padded_above_the_legacy_end_of_text(small: Clip, tmp_path: Path):
-    """No text has the tokens that only fill the vocabulary up, so its highest id is still that of EOT."""
+    """Check that EOT still has the highest id of a text, since no text has tokens that only pad the vocabulary."""
     folder = shutil.copytree(small.name, tmp_path / "model")
     with_more_embeddings(folder, 5, 2)
     content = json.loads((folder / "tokenizer.json").read_text())
@@ -164,7 +164,7 @@ def test_a_vocabulary_that_is_padded_above_the_legacy_end_of_text(small: Clip, t
 
 
 def test_a_piece_of_words_above_the_legacy_end_of_text_is_no_padding(small: Clip, tmp_path: Path):
-    """A token that only ever stands within a word is made by a merge, though its own letters give another one."""
+    """Recognize a token within words as the result of a merge, although its letters alone give another token."""
     folder = shutil.copytree(small.name, tmp_path / "model")
     with_more_embeddings(folder, 1, 2)
     content = json.loads((folder / "tokenizer.json").read_text())
@@ -184,15 +184,15 @@ def test_weights_without_a_place_are_noted(small: Clip, tmp_path: Path):
     weights = load_file(folder / "model.safetensors")
     block = {key: value for key, value in weights.items() if "text_model.encoder.layers.4." in key}
     further = {key.replace("layers.4.", "layers.5."): value.clone() for key, value in block.items()}
-    old = {"text_model.embeddings.position_ids": torch.arange(5)}  # a buffer of older versions
+    old = {"text_model.embeddings.position_ids": torch.arange(5)}  # buffer of older versions
     save_file(weights | further | old, folder / "model.safetensors", metadata={"format": "pt"})
     (note,) = set(load_clip(str(folder)).notes) - set(small.notes)
-    assert note.startswith(f"{len(block)} weights of '{folder}' without a place in its config.json")
+    assert note.startswith(f"ignored {len(block)} weights of '{folder}' that do not fit its config.json")
     assert "text_model.encoder.layers.5." in note
 
 
 def test_a_tokenizer_whose_end_of_text_is_token_2_is_refused(small: Clip, tmp_path: Path):
-    """transformers never reads a text at token 2, even where that is right."""
+    """Refuse the tokenizer, since transformers never reads a text at token 2."""
     folder = shutil.copytree(small.name, tmp_path / "model")
     with_more_embeddings(folder, 0, 2)
     tokenizer = load_clip(str(folder)).tokenizer

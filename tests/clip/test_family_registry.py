@@ -1,4 +1,4 @@
-"""Lookup of model families, and the one room that knows the parts of CLIP."""
+"""Tests of the lookup of model families, and of the only room that knows the parts of CLIP."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def test_a_class_that_extends_a_known_one_is_of_its_family(toy: Clip):
 
 
 def test_nothing_outside_of_the_room_names_the_parts_of_clip():
-    own = ROOT / "interp" / "clip"
+    clip_room = ROOT / "interp" / "clip"
     files = [path for room in ("interp", "training", "figures") for path in sorted((ROOT / room).rglob("*.py"))]
-    outside = [path for path in files if own not in path.parents]
+    outside = [path for path in files if clip_room not in path.parents]
     assert len(outside) > 100
-    assert any(OF_CLIP.search(path.read_text("utf-8")) for path in own.rglob("*.py"))
+    assert any(OF_CLIP.search(path.read_text("utf-8")) for path in clip_room.rglob("*.py"))
     lines = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in outside
@@ -47,7 +47,7 @@ def test_nothing_outside_of_the_room_names_the_parts_of_clip():
 
 
 def test_the_engine_takes_one_vector_where_the_tower_is_causal(toy: Clip, monkeypatch: pytest.MonkeyPatch):
-    """The fast path is not lost: nothing runs again above the site."""
+    """Check that the fast path is in use: nothing runs again above the site."""
 
     def refuse(*_given: object, **_named: object) -> None:
         raise AssertionError

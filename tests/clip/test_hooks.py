@@ -28,7 +28,7 @@ def test_captured_streams_are_hidden_states(small: Clip, tokens):
     with capture(small, sites) as seen:
         run(small, tokens.ids)
     assert hooks_left(small) == before
-    # transformers sets hooks of its own here, and keeps them
+    # transformers registers hooks here, and keeps them
     states = small.model.text_model(tokens.ids, output_hidden_states=True).hidden_states
     for site in sites:
         torch.testing.assert_close(seen[site], states[site.layer], atol=1e-6, rtol=0)
@@ -48,7 +48,7 @@ def test_only_the_named_position_changes(small: Clip, tokens):
         run(small, tokens.ids)
         clean = seen[site].clone()
         with patch(small, site, tokens.eot, lambda h: h + 1):
-            # Hooks run in the order in which they were set: look again from inside.
+            # Hooks run in the order of their registration, so this hook sees the change.
             with capture(small, [site]) as inner:
                 run(small, tokens.ids)
             changed = inner[site]

@@ -1,4 +1,4 @@
-"""Adapters and runs that a stranger made, or that are broken: refused in one line, and nothing of theirs is run."""
+"""Tests of refusing hostile or broken adapters and runs in one line, without running any of their code."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_adapter_that_is_no_number_is_named(toy_run: Path):
     content = load_file(path)
     next(value for key, value in content.items() if "lora_B" in key).fill_(float("nan"))
     save_file(content, path, metadata={"format": "pt"})
-    assert "q_proj.weight" in (said := refused(toy_run, snapshot=False)) or "k_proj.weight" in said
+    assert "q_proj.weight" in (message := refused(toy_run, snapshot=False)) or "k_proj.weight" in message
 
 
 def test_a_run_is_not_loaded_through_links(toy_run: Path, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Models that a stranger made, or that are broken: refused in one line, and nothing of theirs is run."""
+"""Tests of refusing hostile or broken models in one line, without running any of their code."""
 
 from __future__ import annotations
 
@@ -129,32 +129,32 @@ def test_a_block_of_zeros_is_a_note(model: Path):
 )
 def test_preprocessing_that_divides_by_nothing(model: Path, key: str, value: Any):
     change(model / "preprocessor_config.json", **{key: value})
-    said = refused(model)
-    assert key in said or "preprocessor_config.json' cannot be read" in said  # JSON knows no NaN
+    message = refused(model)
+    assert key in message or "preprocessor_config.json' cannot be read" in message  # JSON has no NaN
 
 
 def test_a_configuration_whose_sizes_do_not_fit_each_other(model: Path):
     config = json.loads((model / "config.json").read_text())
     change(model / "config.json", text_config=config["text_config"] | {"num_attention_heads": 7})
-    said = refused(model, str(model), 7, snapshot=False)  # in the words of transformers
-    assert "Error" not in said
+    message = refused(model, str(model), 7, snapshot=False)  # in the words of transformers
+    assert "Error" not in message
 
 
 @pytest.mark.parametrize("value", [float("inf"), [], "x", 1, True])
 def test_a_configuration_with_a_value_of_another_kind(model: Path, value: Any):
     change(model / "config.json", vision_config=value)
-    said = refused(model, "vision_config", snapshot=False)  # in the words of transformers
-    assert "Error" not in said
-    assert "NoneType" not in said
+    message = refused(model, "vision_config", snapshot=False)  # in the words of transformers
+    assert "Error" not in message
+    assert "NoneType" not in message
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", ["x", {}, []])
 def test_a_tokenizer_with_which_no_text_can_be_read(model: Path, value: Any):
     change(model / "tokenizer_config.json", model_max_length=value)
-    said = refused(model, str(model), snapshot=False)  # in the words of transformers
-    assert "Error" not in said
-    assert "instances" not in said
+    message = refused(model, str(model), snapshot=False)  # in the words of transformers
+    assert "Error" not in message
+    assert "instances" not in message
 
 
 def test_a_tokenizer_in_another_encoding(model: Path):
@@ -165,9 +165,9 @@ def test_a_tokenizer_in_another_encoding(model: Path):
 
 @pytest.mark.parametrize("device", ["meta", "hpu", "xpu", "cuda:99", "", "cpu:5", "cuda:x", "CPU", "cuda:-1"])
 def test_devices_that_there_are_not(device: str, capsys: pytest.CaptureFixture[str]):
-    here = device == "cuda:99"  # the message depends on the GPUs that there are
+    here = device == "cuda:99"  # the message depends on the available GPUs
     refused("/nowhere", f"'{device}'", snapshot=not here, device=device)
-    if not device:  # which the parser refuses
+    if not device:  # the parser refuses it
         return
     wording.refused(check(["toy", "--device", device]), capsys, f"'{device}'", snapshot=not here)
 

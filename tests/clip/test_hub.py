@@ -1,4 +1,4 @@
-"""The hub, where nobody answers: one line soon, and a model in its cache is loaded all the same."""
+"""Tests of a hub that does not answer: an error in one line within seconds, and models from the cache."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from interp.data.transfer import load_transfer
 from tests.wording import raises, refused
 
 TOY = Path("interp/data/assets/toy-clip").resolve()
-NOBODY = "http://127.0.0.1:9"  # where nothing listens
+SILENT = "http://127.0.0.1:9"  # no process listens there
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and a hub at an address where nothing listens."""
+    """Set an empty cache, and a hub at an address where no process listens."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", NOBODY)
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", SILENT)
     return tmp_path
 
 
 @pytest.fixture
 def deaf() -> Iterator[str]:
-    """The address of a server that takes connections and says nothing."""
+    """Return the address of a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def answering() -> Iterator[tuple[str, list[tuple[int, str]]]]:
-    """The address of a hub, and the status and the hub's own word for it with which it answers next."""
+    """Return the address of a hub, and a list whose last entry is the status and error code of its answers."""
     answers: list[tuple[int, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -90,14 +90,14 @@ def test_a_hub_that_says_nothing_is_waited_for_briefly(deaf: str, monkeypatch: p
     for given, least, most in (("", 1.9, 2.8), ("1", 0.9, 1.8), ("none", 1.9, 2.8)):
         monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", given)
         started = time.perf_counter()
-        with raises(HubSilent, snapshot=False):  # the wait may end before a connection, or after it
+        with raises(HubSilent, snapshot=False):  # the wait may end before or after a connection
             ask_hub("a/b")
         assert least < time.perf_counter() - started < most
 
 
 @pytest.mark.slow
 def test_a_search_for_its_address_that_does_not_end(monkeypatch: pytest.MonkeyPatch):
-    """No timeout of a request covers it."""
+    """Check the limit for a name lookup, which the timeout of a request does not cover."""
     let_go = threading.Event()
     monkeypatch.setattr(huggingface_hub, "repo_info", lambda *_args, **_options: let_go.wait(60))
     monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", "1")
@@ -132,7 +132,7 @@ def test_what_the_hub_refuses(
     code: str,
     value: object,
 ):
-    """Even what is in the cache is not taken for what the hub no longer gives."""
+    """Do not replace a model that the hub refuses by a model in the cache."""
     address, answers = answering
     cached(cache)
     answers.append((status, code))
@@ -177,7 +177,7 @@ COMMANDS = {
 @pytest.mark.parametrize("module", COMMANDS)
 @pytest.mark.parametrize("option", ["model", "tokenizer"])
 def test_a_command_says_so_before_torch_is_loaded(deaf: str, tmp_path: Path, module: str, option: str):
-    arguments = [one.replace("MODEL", "a/b" if option == "model" else "toy") for one in COMMANDS[module]]
+    arguments = [word.replace("MODEL", "a/b" if option == "model" else "toy") for word in COMMANDS[module]]
     arguments += ["--tokenizer", "a/b"] * (option == "tokenizer")
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
     environment = os.environ | {"HF_ENDPOINT": deaf, "HF_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:."}
@@ -185,4 +185,6 @@ def test_a_command_says_so_before_torch_is_loaded(deaf: str, tmp_path: Path, mod
         [sys.executable, "-m", module, *arguments], capture_output=True, text=True, env=environment, check=False
     )
     assert done.stdout == ""
-    refused(done.returncode, done.stderr, "'a/b'", "the hub does not answer", snapshot=False)  # within 2 s, or at all
+    refused(
+        done.returncode, done.stderr, "'a/b'", "the hub does not answer", snapshot=False
+    )  # within 2 s, or without a limit

@@ -54,30 +54,30 @@ def test_what_is_kept_is_used_only_as_it_was_written(small: Clip):
         lambda: path.write_bytes(b""),
     ):
         spoil()
-        found = image_features(small, pairs)
-        assert torch.equal(found.embeddings, first.embeddings)
-        (note,) = found.notes
+        features = image_features(small, pairs)
+        assert torch.equal(features.embeddings, first.embeddings)
+        (note,) = features.notes
         assert note == f"image features in the cache ({path.name}) were damaged or changed; they are computed again"
         assert torch.equal(load_file(path)["embeddings"], load(whole)["embeddings"])
         assert Path(path).is_file()
 
 
-def same_tokens(one: Tokens, other: Tokens) -> bool:
-    tensors = all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("ids", "eot", "word_of"))
-    return tensors and one.words == other.words
+def same_tokens(tokens: Tokens, other: Tokens) -> bool:
+    tensors = all(torch.equal(getattr(tokens, name), getattr(other, name)) for name in ("ids", "eot", "word_of"))
+    return tensors and tokens.words == other.words
 
 
 def test_tokens_of_some_pairs_are_those_of_their_texts(small: Clip):
     features = image_features(small, load_pairs("toy", limit=20))
     assert features.tokens is None
-    known = features.tokenized(small)
+    tokenized = features.tokenized(small)
     for rows in (*(features.rows(name) for name in SPLITS), [4, 1, 17], []):
-        part = known.take(rows)
+        part = tokenized.take(rows)
         assert part.tokens is not None
         assert part.tokens_for(small) is part.tokens
         assert same_tokens(part.tokens, tokenize(small, features.take(rows).texts))
-    assert not same_tokens(known.take([4, 1]).tokens_for(small), known.take([1, 4]).tokens_for(small))
-    assert known.to("cpu").tokens is known.tokens
+    assert not same_tokens(tokenized.take([4, 1]).tokens_for(small), tokenized.take([1, 4]).tokens_for(small))
+    assert tokenized.to("cpu").tokens is tokenized.tokens
 
 
 def test_another_process_gets_pairs_and_embeddings_without_tokens(small: Clip):
@@ -97,6 +97,6 @@ def test_what_was_done_to_images_is_noted_also_when_features_are_read_again(smal
     pairs = load_pairs(f"csv:{tmp_path}/pairs.csv", as_published=True)
     notes = (f"1 of 4 images: {ON_WHITE}",)
     assert image_features(small, pairs).notes == image_features(small, pairs).notes == notes
-    _, said = embed_cached(small, ["0", "1"], lambda i: pairs.open_image(pairs.pairs[i]))
-    assert said == (f"1 of 2 images: {ON_WHITE}",)
-    assert embed_cached(small, ["0", "1"], lambda i: pytest.fail("embedded twice"))[1] == said
+    _, new_notes = embed_cached(small, ["0", "1"], lambda i: pairs.open_image(pairs.pairs[i]))
+    assert new_notes == (f"1 of 2 images: {ON_WHITE}",)
+    assert embed_cached(small, ["0", "1"], lambda i: pytest.fail("embedded twice"))[1] == new_notes

@@ -1,4 +1,4 @@
-"""Texts and images, however they are given."""
+"""Tests of texts and images in every accepted form."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_texts_may_come_in_anything_that_holds_them(small: Clip, texts: Any):
 
 
 def test_a_single_string_is_one_text_everywhere(small: Clip):
-    (one,) = TEXTS[:1]
+    (text,) = TEXTS[:1]
     site, image = Site("text", 3), torch.nn.functional.normalize(torch.ones(1, small.embed_dim), dim=-1)
-    assert len(interp.embed_texts(small, one)) == len(interp.tokenize(small, one)) == 1
-    assert len(interp.clean_texts(small, one, [site])) == 1
-    found = interp.MediatedIntegratedGradients(small).attribute(one, image)
-    assert found.words == (("a", "red", "cat"),)
+    assert len(interp.embed_texts(small, text)) == len(interp.tokenize(small, text)) == 1
+    assert len(interp.clean_texts(small, text, [site])) == 1
+    attributed = interp.MediatedIntegratedGradients(small).attribute(text, image)
+    assert attributed.words == (("a", "red", "cat"),)
 
 
 def test_no_texts_are_no_texts(small: Clip):
@@ -75,7 +75,7 @@ def test_what_is_no_text_is_named(small: Clip, texts: Any, message: str):
 
 
 def test_words_are_cut_from_the_text_that_is_tokenized(toy: Clip):
-    """A combining accent belongs to its letter: "rosé" is not the word "rose"."""
+    """Check that a combining accent belongs to its letter: "rosé" is not the word "rose"."""
     composed, decomposed = (interp.tokenize(toy, text) for text in ("a ros\u00e9", "a rose\u0301"))
     assert composed.words == decomposed.words == (("a", "ros\u00e9"),)
     assert torch.equal(composed.ids, decomposed.ids)
@@ -186,8 +186,8 @@ def test_photos_are_turned_and_damaged_ones_named_whether_opened_or_not(small: C
     exif[ORIENTATION] = 6
     photo = tmp_path / "turned.jpg"
     Image.fromarray(PIXELS).save(photo, exif=exif)
-    one, other = (interp.embed_images(small, image) for image in (photo, Image.open(photo)))
-    torch.testing.assert_close(one, other)
+    from_path, from_image = (interp.embed_images(small, image) for image in (photo, Image.open(photo)))
+    torch.testing.assert_close(from_path, from_image)
     (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:-100])
     with Image.open(tmp_path / "cut.jpg") as cut, pytest.raises(DataError, match="number 0"):
         interp.embed_images(small, cut)

@@ -1,4 +1,4 @@
-"""Fine-tuned folders, wherever a model's name goes: merged, checked against their base, and never unpickled."""
+"""Tests of loading fine-tuned folders: merged, checked against their base, and never unpickled."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def pictures() -> list:
 
 @pytest.fixture(scope="module")
 def base(small: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base of this file's own, that a test may take away for a while."""
+    """Return the folder of a base that a test may move temporarily."""
     return shutil.copytree(small.name, tmp_path_factory.mktemp("base") / "model")
 
 
 @pytest.fixture(scope="module")
 def run(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder as `training.finetune` leaves it."""
+    """Return a run folder that `training.finetune` wrote."""
     out = tmp_path_factory.mktemp("tuned") / "run"
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))
@@ -53,7 +53,7 @@ def run(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(run: Path, tmp_path: Path) -> Path:
-    """The same run, to be spoiled by one who leaves no checksums in its manifest."""
+    """Return a copy of the run to damage, without checksums in its manifest."""
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest.pop("weights", None)
@@ -62,7 +62,7 @@ def copied(run: Path, tmp_path: Path) -> Path:
 
 
 def tuned(model: str, folder: Path, **options: str) -> Clip:
-    """A model in memory whose trainable weights were moved at random, saved as the training loop saves the best."""
+    """Return a model whose trainable weights were moved at random, and save it as the training loop saves a model."""
     config = replace(FinetuneConfig(model=model, lora_rank=3), **options)
     clip, generator = load_clip(model, trust=True), torch.Generator().manual_seed(1)
     folder.mkdir()
@@ -82,15 +82,15 @@ def tuned(model: str, folder: Path, **options: str) -> Clip:
 def test_a_saved_model_embeds_as_the_one_in_memory(small: Clip, pictures, tmp_path: Path, tuning: str, tower: str):
     live = tuned(small.name, tmp_path / "run", tuning=tuning, tower=tower)
     clip = load_clip(str(tmp_path / "run"), trust=True)
-    found, images = embed_texts(clip, TEXTS), embed_images(clip, pictures)
-    torch.testing.assert_close(found, embed_texts(live, TEXTS), atol=1e-5, rtol=0)
+    texts, images = embed_texts(clip, TEXTS), embed_images(clip, pictures)
+    torch.testing.assert_close(texts, embed_texts(live, TEXTS), atol=1e-5, rtol=0)
     torch.testing.assert_close(images, embed_images(live, pictures), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found, embed_one_by_one(live, TEXTS), atol=1e-5, rtol=0)
-    moved_texts = (found - embed_texts(small, TEXTS)).abs().amax()
+    torch.testing.assert_close(texts, embed_one_by_one(live, TEXTS), atol=1e-5, rtol=0)
+    moved_texts = (texts - embed_texts(small, TEXTS)).abs().amax()
     moved_images = (images - embed_images(small, pictures)).abs().amax()
     assert (moved_texts > 0.05) == (tower != "vision")
     assert (moved_images > 0.05) == (tower != "text")
-    # equal weights, but where they lie in memory decides how sums are taken
+    # the weights are equal, but the order of sums depends on their place in memory
     assert tower != "vision" or moved_texts < 1e-5
     assert tower != "text" or moved_images < 1e-5
     assert clip.fingerprint != small.fingerprint
@@ -137,12 +137,12 @@ def test_a_run_embeds_as_peft_reads_it(run: Path, base: Path):
 
 
 def test_runs_in_double_precision(run: Path):
-    found, double = (
+    single, double = (
         embed_texts(load_clip(str(run), trust=True), TEXTS),
         load_clip(str(run), trust=True, dtype=torch.float64),
     )
     assert {weight.dtype for weight in double.model.parameters()} == {torch.float64}
-    torch.testing.assert_close(embed_texts(double, TEXTS).float(), found, atol=1e-5, rtol=0)
+    torch.testing.assert_close(embed_texts(double, TEXTS).float(), single, atol=1e-5, rtol=0)
 
 
 def test_a_run_can_be_the_base_of_another(small: Clip, tmp_path: Path):
@@ -233,7 +233,7 @@ def test_adapters_that_cannot_be_loaded(copied: Path, spoil, value: object):
 
 
 class Opened:
-    """Unpickled, it leaves a file."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -281,6 +281,6 @@ def test_a_full_run_needs_no_base(small: Clip, tmp_path: Path):
     model = shutil.copytree(small.name, tmp_path / "model")
     live = tuned(str(model), tmp_path / "run", tuning="full")
     shutil.rmtree(model)
-    found = embed_texts(load_clip(str(tmp_path / "run")), TEXTS)
-    torch.testing.assert_close(found, embed_texts(live, TEXTS), atol=1e-5, rtol=0)
-    assert (found - embed_texts(small, TEXTS)).abs().amax() > 0.05
+    embedded = embed_texts(load_clip(str(tmp_path / "run")), TEXTS)
+    torch.testing.assert_close(embedded, embed_texts(live, TEXTS), atol=1e-5, rtol=0)
+    assert (embedded - embed_texts(small, TEXTS)).abs().amax() > 0.05

@@ -1,4 +1,4 @@
-"""Merged adapters against peft's own forward, in float64, where both must agree to its precision."""
+"""Tests of merged adapters against peft's own forward pass, in float64, up to rounding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training.losses import Learner
 from training.trainable_weights import prepare
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-SUBSETS = [",".join(some) for n in range(1, 7) for some in combinations(TARGETS, n)]
+SUBSETS = [",".join(names) for n in range(1, 7) for names in combinations(TARGETS, n)]
 PAIRS, CLOSE = 12, {"atol": 1e-10, "rtol": 1e-10}
 
 
@@ -35,7 +35,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 
 
 def adapted(base: Clip, targets: str, generator: torch.Generator) -> Clip:
-    """A copy with adapters whose B is not zero, which would hide the gradient of A."""
+    """Return a copy with adapters whose B is not zero, since a zero B would hide the gradient of A."""
     clip = copy.deepcopy(base)
     prepare(clip, FinetuneConfig(lora_targets=targets, lora_rank=3))
     with torch.no_grad():
@@ -46,7 +46,7 @@ def adapted(base: Clip, targets: str, generator: torch.Generator) -> Clip:
 
 
 def loss_and_gradients(clip: Clip, objective: Any, layer: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Of texts of many lengths, so that there are several groups of them."""
+    """Return loss and gradients for texts of many lengths, which form several groups."""
     free = random_basis(24, 5, generator).double()
     learner = Learner(clip, objective, Site("text", layer), None if objective == "behavioral" else free, 0.3)
     tokens = tokenize(clip, random_texts(2 * PAIRS, 7))
@@ -59,7 +59,7 @@ def loss_and_gradients(clip: Clip, objective: Any, layer: int, generator: torch.
 @pytest.mark.slow
 @pytest.mark.parametrize("targets", SUBSETS)
 def test_loss_and_gradients_are_those_of_peft(base: Clip, targets: str, monkeypatch: pytest.MonkeyPatch):
-    """For adapters of any of the layers, with the objectives and layers in turn."""
+    """Compare loss and gradients for adapters of any subset of layers, with alternating objectives and sites."""
     place = SUBSETS.index(targets)
     objective, layer = ("iit-das", "joint", "behavioral")[place % 3], 1 + place % 5
     clip = adapted(base, targets, torch.Generator().manual_seed(place))
@@ -75,14 +75,14 @@ def test_loss_and_gradients_are_those_of_peft(base: Clip, targets: str, monkeypa
 
 
 def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generator):
-    """Alpha is not always the rank, and peft adds up all active adapters."""
+    """Check an alpha that differs from the rank, and the sum of several active adapters."""
     from peft import LoraConfig, inject_adapter_in_model
 
     clip = copy.deepcopy(base)
     for name, alpha in (("default", 6), ("second", 1)):
         settings = LoraConfig(r=2, lora_alpha=alpha, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peft asks whether two adapters are meant
+            warnings.simplefilter("ignore")  # peft warns about a second adapter
             inject_adapter_in_model(settings, clip.model, adapter_name=name)
     clip.model.requires_grad_(False)
     block = arithmetic.blocks(clip, "text")[1]
@@ -100,10 +100,10 @@ def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generat
     theirs = torch.cat([attention.q_proj(x), attention.k_proj(x), attention.v_proj(x)], dim=-1)
     torch.testing.assert_close(ours, theirs, **CLOSE)
     pull = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
-    for one, other in zip(
+    for gradient, other in zip(
         *(torch.autograd.grad((out * pull).sum(), [x, *factors]) for out in (ours, theirs)), strict=True
     ):
-        torch.testing.assert_close(one, other, **CLOSE)
+        torch.testing.assert_close(gradient, other, **CLOSE)
     torch.testing.assert_close(merged(block).self_attn.qkv.after(24)(x), ours[..., 24:], **CLOSE)
 
 
@@ -113,14 +113,14 @@ def test_a_scale_and_several_adapters_count(base: Clip, generator: torch.Generat
 def test_adapters_of_different_layers_may_be_active_together(
     base: Clip, targets: tuple[str, str], generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ):
-    """Each active adapter counts in the layers that it adapts, and no layer needs to have all of them."""
+    """Check that each active adapter counts in the layers that it adapts, even if no layer has all adapters."""
     from peft import LoraConfig, inject_adapter_in_model
 
     clip = copy.deepcopy(base)
     for name, target in zip(("default", "second"), targets, strict=True):
         settings = LoraConfig(r=2, lora_alpha=3, target_modules=[target], init_lora_weights=False)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peft asks whether two adapters are meant
+            warnings.simplefilter("ignore")  # peft warns about a second adapter
             inject_adapter_in_model(settings, clip.model, adapter_name=name)
     for module in clip.model.modules():
         if hasattr(module, "lora_A"):
@@ -141,7 +141,7 @@ def test_adapters_of_different_layers_may_be_active_together(
 def test_gradients_of_what_else_is_trained_are_those_of_peft(
     base: Clip, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
-    """Biases and DoRA's magnitudes have gradients too, which a merged layer would not give."""
+    """Check gradients of biases and of DoRA's magnitudes, which a merged layer would not give."""
     from peft import LoraConfig, inject_adapter_in_model
 
     clip = copy.deepcopy(base)
@@ -170,14 +170,14 @@ def test_gradients_are_those_of_finite_differences(generator: torch.Generator):
 
     def layer(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
         whole = weight.clone()
-        whole[2:5] += 0.5 * (up @ down).detach()  # merged without a graph, as it is in use
+        whole[2:5] += 0.5 * (up @ down).detach()  # merged without a graph, as in training
         return Linear(whole, bias, (Adapter(slice(2, 5), down, up, 0.5),))(x)
 
     assert torch.autograd.gradcheck(layer, (draw(3, 4), draw(2, 4), draw(3, 2)))
 
 
 def test_what_cannot_be_merged_is_run_as_it_is(base: Clip, generator: torch.Generator):
-    """Dropout, weights of the base that are trained too, half precision: peft's own forward, unchanged."""
+    """Use peft's own forward pass for dropout, trained weights of the base, and half precision."""
 
     def kept(clip: Clip) -> list[bool]:
         return [block is merged(block) for block in arithmetic.blocks(clip, "text")]
@@ -194,7 +194,7 @@ def test_what_cannot_be_merged_is_run_as_it_is(base: Clip, generator: torch.Gene
 
 
 def test_weights_are_merged_as_they_are_now(base: Clip, generator: torch.Generator):
-    """After a step of the optimizer the next run has the new weights."""
+    """Check that a run after a step of the optimizer has the new weights."""
     clip = adapted(base, "q_proj", generator)
     before, after = [], []
     for out in (before, after):
@@ -203,4 +203,4 @@ def test_weights_are_merged_as_they_are_now(base: Clip, generator: torch.Generat
             for parameter in clip.model.parameters():
                 if parameter.requires_grad:
                     parameter.add_(0.1)
-    assert all((one - other).abs().max() > 1e-3 for one, other in zip(before, after, strict=True))
+    assert all((weight - other).abs().max() > 1e-3 for weight, other in zip(before, after, strict=True))

@@ -24,7 +24,7 @@ from interp.data.pairs import DataError, PairSet
 from interp.drawing.markup import plural
 from tests.wording import raises
 
-# What OpenAI's tokenizer takes for a word, with Python's classes of characters.
+# Words of OpenAI's tokenizer, with Python's classes of characters.
 CLIP_WORDS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
 
 
@@ -40,13 +40,13 @@ def test_eot_is_found_in_every_text(small: Clip):
 
 @pytest.mark.parametrize("special", ["<|endoftext|>", "<|startoftext|>"])
 def test_special_tokens_in_a_text_are_text(toy: Clip, special: str):
-    """They have the ids of their letters: those of the same text in capitals, which is none of the special tokens."""
-    said, plain = tokenize(toy, [f"a {special} star"]), tokenize(toy, [f"a {special.upper()} star"])
-    assert said.ids.tolist() == plain.ids.tolist()
-    assert said.words == plain.words
-    assert "".join(said.words[0]) == f"a{special}star"
-    assert not {toy.tokenizer.bos_token_id, toy.eot} & set(said.ids[0, 1:-1].tolist())
-    assert toy.tokenizer(special)["input_ids"][1] in {toy.tokenizer.bos_token_id, toy.eot}  # left as it was
+    """Compare the ids with the ids of the text in capitals, which is not a special token."""
+    tokens, plain = tokenize(toy, [f"a {special} star"]), tokenize(toy, [f"a {special.upper()} star"])
+    assert tokens.ids.tolist() == plain.ids.tolist()
+    assert tokens.words == plain.words
+    assert "".join(tokens.words[0]) == f"a{special}star"
+    assert not {toy.tokenizer.bos_token_id, toy.eot} & set(tokens.ids[0, 1:-1].tolist())
+    assert toy.tokenizer(special)["input_ids"][1] in {toy.tokenizer.bos_token_id, toy.eot}  # the tokenizer is unchanged
 
 
 def test_ordinary_texts_have_the_ids_that_transformers_gives_them(toy: Clip):
@@ -93,7 +93,7 @@ def test_long_texts_are_cut_with_eot_kept_and_counted(small: Clip):
 
 
 def test_words_come_apart_and_together_again(toy: Clip):
-    """Pieces are only ever of one word, and what the text says is what its words say."""
+    """Check that each piece belongs to one word, and that the words give the text."""
     tokens = tokenize(toy, ["A Quokka's  HARBOUR, 19 in Zürich 蛙"])
     assert tokens.words[0] == ("a", "quokka", "'s", "harbour", ",", "1", "9", "in", "zürich", "蛙")
     assert tokens.eot.item() > len(tokens.words[0]) + 1
@@ -101,18 +101,18 @@ def test_words_come_apart_and_together_again(toy: Clip):
 
 
 def test_real_texts_have_no_unknown_tokens(toy: Clip, published: Path):
-    """Twenty pairs of Concadia, accents, digits and all: the words are those that CLIP's own rule finds, unchanged."""
+    """Compare the words of twenty pairs of Concadia, with accents and digits, with the rule of CLIP's tokenizer."""
     chosen = load_pairs(f"concadia:{published / 'concadia-sample'}", as_published=True).pairs[:20]
     texts = [text for pair in chosen for text in (pair.positive, pair.negative)]
     tokens = tokenize(toy, texts)
-    assert tokens.truncated < len(texts) / 5  # of an unknown English, a byte-pair vocabulary makes many pieces
+    assert tokens.truncated < len(texts) / 5  # unfamiliar English has many pieces in this vocabulary
     ends = {toy.tokenizer.bos_token_id, toy.tokenizer.eos_token_id}
     for text, words, row, eot in zip(texts, tokens.words, tokens.ids.tolist(), tokens.eot.tolist(), strict=True):
-        assert not set(row[1:eot]) & ends  # EOT is what is unknown to CLIPTokenizer
+        assert not set(row[1:eot]) & ends  # CLIPTokenizer turns unknown tokens into EOT
         expected = CLIP_WORDS.findall(unicodedata.normalize("NFC", text).lower())
         if eot < toy.context - 1:
             assert list(words) == expected
-        else:  # cut, in a word perhaps
+        else:  # cut, possibly within a word
             assert list(words[:-1]) == expected[: len(words) - 1]
             assert expected[len(words) - 1].startswith(words[-1])
         assert "".join(toy.tokenizer.decode(row[1:eot]).split()) == "".join("".join(words).split())
@@ -131,9 +131,9 @@ def test_batches_hold_every_row_once_by_length():
 def test_scores_and_clipscores():
     texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     images = torch.tensor([[0.6, 0.8], [0.6, -0.8]])
-    found = scores(images, texts)
-    torch.testing.assert_close(found, torch.tensor([0.6, -0.8]))
-    np.testing.assert_allclose(clipscore(found.numpy()), [1.5, 0.0])
+    cosines = scores(images, texts)
+    torch.testing.assert_close(cosines, torch.tensor([0.6, -0.8]))
+    np.testing.assert_allclose(clipscore(cosines.numpy()), [1.5, 0.0])
 
 
 def test_the_frozen_model_is_frozen(toy: Clip):
@@ -208,7 +208,7 @@ def test_another_tokenizer_must_be_asked_for(small: Clip, tmp_path: Path):
     with raises(ModelError, 7, eot):
         load_clip(str(folder))
     clip = load_clip(str(folder), tokenizer=small.name)
-    assert "the model was told so" in clip.notes[0]
+    assert "the model now reads texts there" in clip.notes[0]
     assert isinstance(clip.model, CLIPModel)
     assert clip.model.text_model.eos_token_id == eot
 
@@ -259,5 +259,5 @@ def test_bad_images_are_named_counted_and_skipped_only_if_asked(small: Clip):
     assert all(pair.id in note for pair in bad)
     rest = [pair for pair in pairs.pairs if pair not in bad]
     torch.testing.assert_close(kept.embeddings, embed_images(small, [pairs.open_image(pair) for pair in rest]))
-    mended = image_features(small, PairSet("mended", pairs.pairs, pairs.open_image, pairs.image_key))
-    assert len(mended.pairs) == len(pairs)
+    repaired = image_features(small, PairSet("repaired", pairs.pairs, pairs.open_image, pairs.image_key))
+    assert len(repaired.pairs) == len(pairs)

@@ -1,4 +1,4 @@
-"""Names of models: folders, ids of the hub, and what was meant by one that is neither."""
+"""Tests of names of models: folders, hub ids, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOY = Path("interp/data/assets/toy-clip").resolve()
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a model and a run in it, and nobody to ask."""
+    """Return the current folder, with a model and a run, without a network."""
     shutil.copytree(TOY, tmp_path / "models" / "my-clip")
     (tmp_path / "runs" / "iit-das").mkdir(parents=True)
     (tmp_path / "runs" / "iit-das" / "adapter_config.json").write_text("{}")
@@ -55,7 +55,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_said_of_a_name_that_is_none(name: str, value: object):
     with raises(ModelError, f"'{name}'", value):
         locate(name)
-    if name != "models":  # a folder is looked into when it is loaded
+    if name != "models":  # the content of a folder is checked when it is loaded
         with raises(ModelError, f"'{name}'"):
             check_named("toy", None, name)
 

@@ -1,4 +1,4 @@
-"""open_clip's checkpoints: against a forward pass written down from the layout of their weights, and its own."""
+"""Tests of open_clip's checkpoints against a forward pass from the layout of their weights, and against open_clip."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SMALL = "ViT-Tiny-16-48"
 
 @pytest.fixture(autouse=True)
 def small_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that open_clip does not have, for its real ones are large."""
+    """Add a small architecture that open_clip does not have."""
     monkeypatch.setitem(open_clip.SIZES, "Tiny", SIZES)
     monkeypatch.setattr(open_clip, "KNOWN", (*KNOWN, "Tiny-16-48"))
 
@@ -54,7 +54,7 @@ def state() -> State:
 
 @pytest.fixture
 def file(state: State, tmp_path: Path) -> Path:
-    """A checkpoint with a tokenizer beside it."""
+    """Write a checkpoint and a tokenizer into one folder."""
     save_file(state, tmp_path / "open_clip_model.safetensors")
     load_toy_tokenizer().save_pretrained(tmp_path)
     return tmp_path / "open_clip_model.safetensors"
@@ -92,7 +92,7 @@ def test_embeddings_are_those_of_the_layout(state: State, file: Path, quick: boo
 
 
 def test_a_table_longer_than_the_tokenizer(state: State, file: Path, tmp_path: Path):
-    """open_clip reads a text at its highest id, which is that of EOT whatever rows follow it."""
+    """Check that EOT has the highest id of a text, although the table has further rows."""
     table = state["token_embedding.weight"]
     longer = state | {"token_embedding.weight": torch.cat([table, torch.randn(3, table.shape[1])])}
     save_file(longer, tmp_path / "longer.safetensors")
@@ -106,7 +106,7 @@ def test_a_table_longer_than_the_tokenizer(state: State, file: Path, tmp_path: P
 
 
 def test_the_same_counterfactual_with_pyvene_alone(file: Path):
-    """Of a checkpoint of open_clip, as one would write it who has pyvene and transformers."""
+    """Compare a counterfactual of a checkpoint of open_clip with code for pyvene and transformers alone."""
     register()
     clip, site = load_clip(f"open_clip:{SMALL}/{file}"), Site("text", 2)
     base, source = texts(), texts()[::-1]
@@ -114,8 +114,8 @@ def test_the_same_counterfactual_with_pyvene_alone(file: Path):
     ours = interchange(*(clean_texts(clip, texts, [rotation.site]) for texts in (base, source)), rotation)
     config = pv.RepresentationConfig(site.block, "block_output", intervention=to_pyvene(rotation))
     intervenable = pv.IntervenableModel([config], model=copy.deepcopy(clip.model).text_model)
-    tokens = [tokenize(clip, some) for some in (source, base)]
-    places = tuple([[[place] for place in one.eot.tolist()]] for one in tokens)
+    tokens = [tokenize(clip, batch) for batch in (source, base)]
+    places = tuple([[[place] for place in batch.eot.tolist()]] for batch in tokens)
     with torch.no_grad():
         _, out = intervenable({"input_ids": tokens[1].ids}, [{"input_ids": tokens[0].ids}], {"sources->base": places})
         theirs = torch.nn.functional.normalize(clip.model.text_projection(out.pooler_output), dim=-1)
@@ -129,8 +129,8 @@ def test_the_same_weights_in_a_text_tower_of_their_own(state: State, file: Path,
         for key, value in state.items()
     }
     save_file(inner, tmp_path / "custom.safetensors")
-    found = load_clip(f"open_clip:{SMALL}/{tmp_path / 'custom.safetensors'}")
-    assert found.fingerprint == load_clip(f"open_clip:{SMALL}/{file}").fingerprint
+    clip = load_clip(f"open_clip:{SMALL}/{tmp_path / 'custom.safetensors'}")
+    assert clip.fingerprint == load_clip(f"open_clip:{SMALL}/{file}").fingerprint
 
 
 def test_there_and_back(state: State):
@@ -147,19 +147,19 @@ def test_the_engine_is_exact_for_one(file: Path, capsys: pytest.CaptureFixture[s
 
 def test_what_is_said_beside_the_weights(file: Path):
     name = f"open_clip:{SMALL}/{file}"
-    assert any("no open_clip_config.json beside it" in note for note in load_clip(name).notes)
-    beside = file.parent / "open_clip_config.json"
+    assert any("no open_clip_config.json next to it" in note for note in load_clip(name).notes)
+    config_path = file.parent / "open_clip_config.json"
 
     def write(model: dict[str, Any], preprocessing: dict[str, Any]) -> None:
-        beside.write_text(json.dumps({"model_cfg": model, "preprocess_cfg": preprocessing}))
+        config_path.write_text(json.dumps({"model_cfg": model, "preprocess_cfg": preprocessing}))
 
     write({"embed_dim": 24, "quick_gelu": True}, {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"})
     clip = load_clip(name)
-    assert [float(one) for one in clip.processor.image_mean + clip.processor.image_std] == [0.5] * 3 + [0.25] * 3
+    assert [float(value) for value in clip.processor.image_mean + clip.processor.image_std] == [0.5] * 3 + [0.25] * 3
     assert clip.processor.resample == 2
     assert (
-        f"'{name}' is computed with GELU, but open_clip_config.json beside it says QuickGELU: if that is right, name "
-        f"it {SMALL}-quickgelu"
+        f"'{name}' is computed with GELU, but open_clip_config.json next to it requests QuickGELU: if that is right, "
+        f"name the architecture {SMALL}-quickgelu"
     ) in clip.notes
     assert not load_clip(f"open_clip:{SMALL}-quickgelu/{file}").notes
     write({}, {"resize_mode": "squash"})
@@ -235,10 +235,10 @@ def test_the_name_of_one_in_the_files_of_a_run(file: Path, tmp_path: Path, monke
 
 def test_every_architecture_has_its_sizes():
     for name in KNOWN:
-        known = architecture(f"ViT-{name}")
-        assert known.activation == "gelu"
-        assert known.patch in (14, 16, 32)
-        assert known.image % known.patch in (0, 224 % 14)
+        facts = architecture(f"ViT-{name}")
+        assert facts.activation == "gelu"
+        assert facts.patch in (14, 16, 32)
+        assert facts.image % facts.patch in (0, 224 % 14)
     assert architecture("ViT-B-32-plus-256").sizes == (896, 12, 640, 12)
     assert architecture("ViT-H-14-378-quickgelu") == open_clip.Architecture((1280, 32, 1024, 24), 14, 378, "quick_gelu")
     assert architecture("ViT-S-16-alt").image == 224
@@ -247,11 +247,11 @@ def test_every_architecture_has_its_sizes():
 @pytest.mark.slow
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("open_clip", "torchvision")),
-    reason="open_clip needs torchvision, which there is not for each torch: pip install 'clip-descriptions[open-clip]'",
+    reason="open_clip needs torchvision, which not every torch has: pip install 'clip-descriptions[open-clip]'",
 )
 @pytest.mark.parametrize("arch", ["ViT-S-32", "ViT-S-16-alt", "ViT-B-32-quickgelu"])
 def test_embeddings_are_those_of_open_clip(arch: str, toy: Clip, tmp_path: Path):
-    """At full size, with random weights, after open_clip's own way of making and saving a model."""
+    """Compare embeddings with open_clip at full size, with random weights in a model that open_clip made."""
     import open_clip as theirs
 
     torch.manual_seed(0)
@@ -265,7 +265,7 @@ def test_embeddings_are_those_of_open_clip(arch: str, toy: Clip, tmp_path: Path)
     pixels = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         clip.model.text_model.eos_token_id = 49_407
-        found = clip.model.get_text_features(input_ids=ids).pooler_output
-        torch.testing.assert_close(found, model.encode_text(ids), rtol=0, atol=1e-5)
-        found = clip.model.get_image_features(pixel_values=pixels).pooler_output
-        torch.testing.assert_close(found, model.encode_image(pixels), rtol=0, atol=1e-5)
+        features = clip.model.get_text_features(input_ids=ids).pooler_output
+        torch.testing.assert_close(features, model.encode_text(ids), rtol=0, atol=1e-5)
+        features = clip.model.get_image_features(pixel_values=pixels).pooler_output
+        torch.testing.assert_close(features, model.encode_image(pixels), rtol=0, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Packed texts, and what they have in common laid down once: against plain loops."""
+"""Tests of packed texts with shared beginnings against plain loops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOS, EOT = 7, 9
 
 
 def texts(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Token ids of few kinds, so that texts often begin alike and some are the same."""
+    """Return token ids of few kinds, so that many texts share a beginning and some are equal."""
     eot = torch.randint(1, 9, (n,), generator=generator)
     ids = torch.randint(0, 3, (n, 10), generator=generator)
     ids[:, 0] = BOS
@@ -40,7 +40,7 @@ def test_each_beginning_has_one_row(n: int, generator: torch.Generator):
 
 @pytest.mark.parametrize("same", [True, False])
 def test_texts_that_lie_behind_each_other_are_read_in_place(same: bool, generator: torch.Generator):
-    """The same numbers as by the table of rows, and gradients, whatever the packed tensor was made in."""
+    """Compare numbers and gradients with the table of rows, for tensors made inside and outside inference mode."""
     lengths = torch.tensor([3, 3, 3, 3] if same else [3, 2, 3, 3])
     starts = torch.cumsum(lengths, 0) - lengths
     with torch.inference_mode():
@@ -60,7 +60,7 @@ def test_texts_that_lie_behind_each_other_are_read_in_place(same: bool, generato
 
 
 def test_attention_of_shared_rows_is_that_of_texts_apart(generator: torch.Generator):
-    """Outputs and gradients: what several texts give a row they share is summed."""
+    """Compare outputs and gradients; the gradient of a shared row is the sum over its texts."""
     ids, eot = texts(40, generator)
     shared, starts = pack(ids, eot, torch.device("cpu")), torch.empty_like(eot)
     order = torch.argsort(eot, stable=True)
@@ -71,7 +71,7 @@ def test_attention_of_shared_rows_is_that_of_texts_apart(generator: torch.Genera
     origin = torch.empty(int(inside.sum()), dtype=torch.long)
     origin[(starts[:, None] + torch.arange(10))[inside]] = shared.places[inside]
     pull = torch.randn(len(shared.taken), 8, generator=generator, dtype=torch.float64)
-    first = torch.full((len(shared.taken),), len(origin))  # the row of one of the tokens that share it
+    first = torch.full((len(shared.taken),), len(origin))  # row of one token among the tokens that share a row
     first.scatter_(0, origin, torch.arange(len(origin)))
     ours = packed_attention(rows, head_tables(shared.groups, 2), 0.5)
     theirs = packed_attention(rows[origin], head_tables(apart.parts, 2), 0.5)[first]

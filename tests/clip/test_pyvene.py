@@ -1,4 +1,4 @@
-"""pyvene on CLIP, once it is told of it: each component against a plain hook on transformers' own module."""
+"""Tests of pyvene on CLIP after registration: each component against a plain hook on transformers' module."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from interp.subspaces.rotation import Rotation, random_basis
 from tests.agreement import agree
 from tests.oracles.plain_forward import random_texts
 
-# Each component, by the module of a block where it is read, and on which side: as one would hook it by hand.
-BY_HAND = {
+# Component -> module of a block and its side, for a plain hook.
+HOOKED = {
     "block_input": ("", "in"),
     "block_output": ("", "out"),
     "attention_input": ("self_attn", "in"),
@@ -49,33 +49,33 @@ BLOCK, PLACE, HEAD = 1, 2, 1
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> None:
     register()
-    register()  # which changes nothing
+    register()  # the second call changes nothing
 
 
 @pytest.fixture(scope="module")
 def inputs(small: Clip) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Base and source: three texts and images."""
+    """Return the inputs of base and source: three texts and images."""
     tokens = [
         tokenize(small, [text + " red circle square"[: 7 * 2] for text in random_texts(3, seed)]) for seed in (0, 1)
     ]
-    length = min(one.ids.shape[1] for one in tokens)
+    length = min(batch.ids.shape[1] for batch in tokens)
     generator = torch.Generator().manual_seed(0)
     made = []
-    for one in tokens:
-        ids = one.ids[:, :length].clone()
+    for batch in tokens:
+        ids = batch.ids[:, :length].clone()
         ids[:, -1] = small.eot
         made.append({"input_ids": ids, "pixel_values": torch.randn(3, 3, 64, 64, generator=generator)})
     return made[0], made[1]
 
 
 def wanted(model: nn.Module, tower: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """What of base and source a model takes."""
+    """Return a function that selects the inputs of a model."""
     keys = {"text": ["input_ids"], "vision": ["pixel_values"], "both": ["input_ids", "pixel_values"]}[tower]
     return lambda inputs: {key: inputs[key] for key in keys}
 
 
 def by_hand(module: nn.Module, side: str, run: Callable[[], Any], change: Callable[[Tensor], Tensor]) -> Any:
-    """A run in which what goes in or out of a module is changed, whatever it is wrapped in."""
+    """Run a model with a change of the input or output of a module, also if a tuple holds the value."""
 
     def before(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
@@ -98,9 +98,9 @@ def by_hand(module: nn.Module, side: str, run: Callable[[], Any], change: Callab
 
 @torch.no_grad()
 def swap_by_hand(model: nn.Module, block: nn.Module, component: str, heads: int, base: dict, source: dict) -> Any:
-    """One position of the source's activation in the place of the base's, of one head if the component has heads."""
+    """Replace the activation at one position, in one head if the component has heads, by the source's activation."""
     split = component.startswith("head_")
-    path, side = BY_HAND[component.removeprefix("head_")]
+    path, side = HOOKED[component.removeprefix("head_")]
     module = block.get_submodule(path)
     seen: list[Tensor] = []
 
@@ -140,7 +140,7 @@ def test_every_component_is_where_its_name_says(small: Clip, inputs: Any, model_
     torch.manual_seed(0)
     model = kind(given).eval()
     weights = small.model.state_dict()
-    if not hasattr(model, "text_model") and not hasattr(model, "vision_model"):  # a tower that is wrapped by nothing
+    if not hasattr(model, "text_model") and not hasattr(model, "vision_model"):  # the class is the tower itself
         weights = {key.removeprefix(f"{tower}_model."): value for key, value in weights.items()}
     assert not model.load_state_dict(weights, strict=False).missing_keys
     base, source = map(wanted(model, tower), inputs)
@@ -163,11 +163,11 @@ def test_every_component_is_where_its_name_says(small: Clip, inputs: Any, model_
         assert int(intervention.embed_dim) == expected_width, component
         places: Any = [[[HEAD]] * 3, [[PLACE]] * 3] if split else [[PLACE]] * 3
         with torch.no_grad():
-            _, found = intervenable(base, [source], {"sources->base": ([places], [places])})
+            _, outputs = intervenable(base, [source], {"sources->base": ([places], [places])})
         expected = swap_by_hand(model, block, component, heads, base, source)
         for key in ("text_embeds", "image_embeds", "last_hidden_state"):
             if key in expected:
-                torch.testing.assert_close(found[key], expected[key], rtol=0, atol=1e-6)
+                torch.testing.assert_close(outputs[key], expected[key], rtol=0, atol=1e-6)
         key = next(key for key in ("image_embeds", "text_embeds", "last_hidden_state") if key in expected)
         key = {"text": "text_embeds", "vision": "image_embeds"}[side] if model_name == "CLIPModel" else key
         assert not torch.allclose(expected[key], clean[key], rtol=0, atol=1e-5), component
@@ -175,7 +175,7 @@ def test_every_component_is_where_its_name_says(small: Clip, inputs: Any, model_
 
 @pytest.mark.parametrize("kind", ["low-rank", "rotated", "boundless"])
 def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
-    """As one would write it who has pyvene and transformers: at EOT of texts, and at CLS of images."""
+    """Compare counterfactuals with code for pyvene and transformers alone: at EOT of texts, and at CLS of images."""
     from PIL import Image
 
     text_basis, vision_basis = (random_basis(width, 5, torch.Generator().manual_seed(0)) for width in (24, 32))
@@ -190,7 +190,7 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
     batches = [small.tokenizer(texts, padding=True, return_tensors="pt") for texts in (base, source)]
     where = [batch["attention_mask"].sum(1) - 1 for batch in batches]
     inputs = [{"input_ids": batch["input_ids"], "pixel_values": pixels} for batch in batches]
-    places = [[[[int(place)] for place in some]] for some in where]
+    places = [[[[int(place)] for place in positions]] for positions in where]
     with torch.no_grad():
         _, out = intervenable(inputs[0], [inputs[1]], {"sources->base": (places[1], places[0])})
     theirs = out.text_embeds / out.text_embeds.norm(dim=-1, keepdim=True)
@@ -211,13 +211,13 @@ def test_the_same_counterfactual_with_pyvene_alone(small: Clip, kind: str):
 
 @pytest.fixture
 def text_model(small: Clip) -> nn.Module:
-    """A copy, since pyvene removes all hooks of the model that it gets."""
+    """Return a copy of the text tower, since pyvene removes all hooks of its model."""
     return copy.deepcopy(small.model.text_model)
 
 
 @torch.no_grad()
 def hidden_states(model: nn.Module, ids: Tensor) -> list[Tensor]:
-    """After each block; by hooks of our own."""
+    """Return the hidden state after each block, from separate hooks."""
     seen: list[Tensor] = []
     handles = [
         block.register_forward_hook(lambda _module, _args, output: seen.append(output))
@@ -238,13 +238,13 @@ def test_what_is_collected_are_hidden_states(text_model: nn.Module, inputs: Any)
         (_, collected), _ = pv.IntervenableModel(config, model=text_model)(
             {"input_ids": ids}, unit_locations={"base": 1}, return_dict=False
         )
-        found = torch.cat([one.reshape(-1, 24) for one in collected])
-        torch.testing.assert_close(found, hidden[:, 1], rtol=0, atol=1e-6)
+        streams = torch.cat([part.reshape(-1, 24) for part in collected])
+        torch.testing.assert_close(streams, hidden[:, 1], rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
 def test_parts_of_a_stream_and_given_sources(text_model: nn.Module, inputs: Any):
-    """Two parts of the stream, from a source that is given as numbers, one after the other and at once."""
+    """Swap two parts of the stream, separately and together, with a source that is given as numbers."""
     ids = inputs[0]["input_ids"]
     given = torch.randn(24, generator=torch.Generator().manual_seed(0))
     representation = pv.RepresentationConfig(1, "block_output", subspace_partition=[[0, 10], [10, 24]])
@@ -258,22 +258,22 @@ def test_parts_of_a_stream_and_given_sources(text_model: nn.Module, inputs: Any)
             return output
 
         handle = text_model.encoder.layers[1].register_forward_hook(hook)
-        found = text_model(input_ids=ids).last_hidden_state
+        result = text_model(input_ids=ids).last_hidden_state
         handle.remove()
-        return found
+        return result
 
     for parts, expected in (([0], slice(0, 10)), ([1], slice(10, 24)), ([0, 1], slice(None))):
-        _, found = intervenable(
+        _, outputs = intervenable(
             {"input_ids": ids}, unit_locations={"base": 2}, source_representations=given, subspaces=[[parts] * len(ids)]
         )
-        torch.testing.assert_close(found.last_hidden_state, swapped(expected), rtol=0, atol=1e-6)
+        torch.testing.assert_close(outputs.last_hidden_state, swapped(expected), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["parallel", "serial"])
 @torch.no_grad()
 def test_several_sources(text_model: nn.Module, inputs: Any, mode: str):
-    """In parallel the second source is run as it is; in serial what was taken from the first acts on it too."""
-    base, first = ({"input_ids": one["input_ids"]} for one in inputs)
+    """Run two sources: in parallel the second source is unchanged; in serial the first source acts on it."""
+    base, first = ({"input_ids": batch["input_ids"]} for batch in inputs)
     second = {"input_ids": first["input_ids"].roll(1, 0)}
     config = pv.IntervenableConfig(
         [pv.RepresentationConfig(0, "block_output"), pv.RepresentationConfig(2, "block_output")],
@@ -286,7 +286,7 @@ def test_several_sources(text_model: nn.Module, inputs: Any, mode: str):
     if mode == "parallel":
         places = [[[1]] * 3, [[last]] * 3]
         where = {"sources->base": (places, places)}
-    _, found = intervenable(base, [first, second], where)
+    _, outputs = intervenable(base, [first, second], where)
 
     blocks = text_model.encoder.layers
     low = hidden_states(text_model, first["input_ids"])[0][:, 1]
@@ -305,7 +305,7 @@ def test_several_sources(text_model: nn.Module, inputs: Any, mode: str):
     else:
         high = hidden_states(text_model, second["input_ids"])[2][:, last]
         expected = put(0, 1, low, lambda: put(2, last, high, lambda: text_model(**base)))
-    torch.testing.assert_close(found.last_hidden_state, expected.last_hidden_state, rtol=0, atol=1e-6)
+    torch.testing.assert_close(outputs.last_hidden_state, expected.last_hidden_state, rtol=0, atol=1e-6)
 
 
 def test_saved_by_pyvene_and_loaded(small: Clip, text_model: nn.Module, inputs: Any, tmp_path: Any):

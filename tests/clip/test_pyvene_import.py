@@ -1,4 +1,4 @@
-"""Import of pyvene without its advice."""
+"""Test of the import of pyvene without its printed advice."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ from tests.children import call
     ],
 )
 def test_pyvene_is_imported_without_its_advice(code: str):
-    """In a process that has not imported it: pyvene prints which of its other backends are not installed."""
+    """Import pyvene in a new process, where it would print its missing backends."""
     assert call(sys.executable, "-W", "ignore", "-c", code) == ""

@@ -1,4 +1,4 @@
-"""The model that ships is what the README says it is."""
+"""Tests that the embedded toy CLIP has the properties that the README states."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def test_it_is_small_and_safe():
 
 @pytest.mark.parametrize(("world", "named"), [(SCENES, TOY_TASKS), (CHARTS, ("marks", "measure", "event"))])
 def test_able_and_undecided_on_pictures_it_has_never_seen(toy: Clip, world: World, named: tuple[str, ...]):
-    """The model is measured again, on the combinations of the test split."""
-    found = measure(toy.model, toy.tokenizer, "test", n=512, rounds=4, seed=99, world=world)
-    assert 0.43 <= found["preference"] <= 0.57
-    assert found["retrieval_description"] >= 0.8
-    assert found["retrieval_caption"] >= 0.8
-    assert min(found[f"zeroshot_{name}"] for name in named) >= 0.9
+    """Measure the model again on the combinations of the test split."""
+    measured = measure(toy.model, toy.tokenizer, "test", n=512, rounds=4, seed=99, world=world)
+    assert 0.43 <= measured["preference"] <= 0.57
+    assert measured["retrieval_description"] >= 0.8
+    assert measured["retrieval_caption"] >= 0.8
+    assert min(measured[f"zeroshot_{name}"] for name in named) >= 0.9
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_the_report_beside_it_is_about_it(toy: Clip, world: World):
     report = json.loads(FOLDER.joinpath("pretraining.json").read_text())
-    found = measure(toy.model, toy.tokenizer, "val", n=512, rounds=4, seed=5, world=world)
+    measured = measure(toy.model, toy.tokenizer, "val", n=512, rounds=4, seed=5, world=world)
     zero_shot = [f"zeroshot_{name}" for name in world.prompts]
     for name in ("preference", "retrieval_description", "retrieval_caption", *zero_shot):
-        assert found[name] == pytest.approx(report["val"][world.name][name], abs=0.08), name
+        assert measured[name] == pytest.approx(report["val"][world.name][name], abs=0.08), name
 
 
 def test_pretraining_sees_pictures_as_the_processor_gives_them(toy: Clip):
@@ -101,7 +101,7 @@ def test_labels_say_what_a_picture_shows(world: World):
 
 
 def test_batches_hold_one_world_each():
-    """Every third step has charts after scenes; a group of alike contents has texts of one kind."""
+    """Check that every third step has charts after scenes, and that similar contents have texts of one kind."""
     config = PretrainConfig()
     counts = [[(world.name, n) for world, n in pretrain_toy._batches(config, step)] for step in (1, 3)]
     assert counts == [[("scenes", 128)], [("scenes", 128), ("charts", 64)]]
@@ -125,7 +125,7 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
 
     seen = moved(lambda: learn_to_see(model, config, np.random.default_rng(0)))
     assert {name.split(".")[0] for name in seen} == {"vision_model"}
-    model.half().float()  # as a phase leaves it, so that rounding moves nothing
+    model.half().float()  # as after a phase, so that rounding changes nothing
     shares = {world.name: 0.5 for world in WORLDS}
     args = (model, tokenizer, config, locked, shares, np.random.default_rng(0), tmp_path / "log")
     read = moved(lambda: pretrain_toy.train_phase(*args))
@@ -134,7 +134,7 @@ def test_only_the_image_tower_learns_to_see_and_only_the_rest_while_it_is_locked
 
 
 def test_the_tokenizer_is_made_from_the_world(tmp_path):
-    """The one that ships is what its command makes, and transformers loads it as CLIP's."""
+    """Check that the embedded tokenizer is the result of its command, and that transformers loads it as CLIP's."""
     from transformers import AutoTokenizer, CLIPTokenizer
 
     made, ships = learn_tokenizer(pretrain_toy.corpus(0)), load_toy_tokenizer()

@@ -16,13 +16,13 @@ def test_texts_are_forgotten_and_images_are_not():
     assert torch.equal(torch.random.get_rng_state(), drawn)
     for name, weight in clip.model.state_dict().items():
         assert torch.equal(weight, before[name])
-        found = first.model.state_dict()[name]
-        assert torch.equal(found, again.model.state_dict()[name])
+        new = first.model.state_dict()[name]
+        assert torch.equal(new, again.model.state_dict()[name])
         if name.startswith("vision") or name.startswith("visual") or name == "logit_scale":
-            assert torch.equal(found, weight)
-        elif "norm" not in name and "bias" not in name:  # these start the same in every model
-            assert not torch.equal(found, weight)
-            assert not torch.equal(found, other.model.state_dict()[name])
+            assert torch.equal(new, weight)
+        elif "norm" not in name and "bias" not in name:  # these have equal initial values in every model
+            assert not torch.equal(new, weight)
+            assert not torch.equal(new, other.model.state_dict()[name])
     assert first.fingerprint not in (clip.fingerprint, other.fingerprint)
     assert first.image_fingerprint == clip.image_fingerprint
     assert not any(weight.requires_grad for weight in first.model.parameters())

@@ -9,5 +9,5 @@ COMPONENTS: dict[str, Component] = {module.COMPONENT.name: module.COMPONENT for 
 
 
 def find_component(name: str) -> Component:
-    """Return the component with this name; raise `KeyError` if there is none."""
+    """Return the component with this name; raise `KeyError` if it does not exist."""
     return COMPONENTS[name]

@@ -55,8 +55,8 @@ class Edit:
         site: site in the residual stream: component ``block``.
         tensors: tensors of the kind, by name.
         facts: facts about its origin, such as training settings; must be JSON.
-        base: name of the model that the edit was made for, if it is known. `load_clip` then loads a folder that holds
-            the edit.
+        base: name of the model that the edit was made for; None if unknown. With a base, the folder of the edit can
+            be loaded by `load_clip`.
         base_fingerprint: fingerprint of that model.
 
     Raises:
@@ -73,7 +73,7 @@ class Edit:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise EditError(f"there is no kind of edit '{self.kind}'; known: {', '.join(KINDS)}")
+            raise EditError(f"unknown kind of edit '{self.kind}'; known: {', '.join(KINDS)}")
         if self.site.component != BLOCK:
             raise SiteError(
                 f"an edit changes the residual stream, so the site must be a block's output, not {self.site}"
@@ -137,21 +137,21 @@ class Edit:
         return f"Edit({self.kind} of {self.size} of {self.width} directions at {self.site})"
 
     def with_facts(self, facts: Mapping[str, Any]) -> Edit:
-        """Return the same edit with other facts."""
+        """Return the edit with other facts."""
         return replace(self, facts=dict(facts))
 
     def made_for(self, clip: Clip) -> Edit:
-        """Return the same edit with a model as its base.
+        """Return the edit with a model as its base.
 
         Raises:
-            SiteError: the model has no such site.
+            SiteError: the model does not have the site.
             SiteMismatch: its stream there is of another width.
         """
         self.check(clip)
         return replace(self, base=clip.name, base_fingerprint=clip.fingerprint)
 
     def check(self, clip: Clip) -> None:
-        """Raise `SiteError` if the model has no such site, `SiteMismatch` if its stream there is of another width."""
+        """Raise `SiteError` if the model does not have the site, `SiteMismatch` if its width there is different."""
         check_width(self, clip)
 
     def apply(self, clip: Clip) -> Clip:
@@ -161,7 +161,7 @@ class Edit:
         shares the weights, and the given CLIP stays as it is.
 
         Raises:
-            SiteError: the model has no such site.
+            SiteError: the model does not have the site.
             SiteMismatch: its stream there is of another width.
         """
         self.check(clip)
@@ -172,7 +172,7 @@ class Edit:
         """Edit a CLIP during the body, and restore its model on exit.
 
         Raises:
-            SiteError: the model has no such site.
+            SiteError: the model does not have the site.
             SiteMismatch: its stream there is of another width.
         """
         self.check(clip)
@@ -238,12 +238,12 @@ def _sizes(kind: Kind, tensors: Mapping[str, Tensor]) -> dict[str, int]:
 def _check_shapes(kind: Kind, tensors: Mapping[str, Tensor]) -> None:
     if tensors.keys() != kind.shapes.keys():
         wanted, given = ", ".join(kind.shapes), ", ".join(tensors)
-        raise EditError(f"an edit of kind '{kind.name}' takes the tensors {wanted}; got {given or 'none'}")
-    known: dict[str, int] = {}
+        raise EditError(f"an edit of kind '{kind.name}' needs the tensors {wanted}; got {given or 'none'}")
+    sizes: dict[str, int] = {}
     for name, letters in kind.shapes.items():
         shape = tuple(tensors[name].shape)
         fits = len(shape) == len(letters) and all(
-            known.setdefault(letter, size) == size for letter, size in zip(letters, shape, strict=True)
+            sizes.setdefault(letter, size) == size for letter, size in zip(letters, shape, strict=True)
         )
         if not fits or not bool(torch.isfinite(tensors[name]).all()):
             raise EditError(

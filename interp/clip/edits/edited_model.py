@@ -1,4 +1,4 @@
-"""Models that change their own stream: after some blocks, a function of the stream replaces it at EOT or CLS.
+"""Models with edits: after some blocks, a function of the stream replaces the stream at EOT or CLS.
 
 For the model's own forward pass, which captum and plain transformers code call, a change is a hook on the block. The
 engine runs the parts of blocks and no hooks, so it reads the changes from the block (`interp.clip.changes`). The value
@@ -32,7 +32,7 @@ def edited(clip: Clip, site: Site, change: Change) -> Iterator[None]:
         change: function from streams, shape (..., d), to streams; differentiable.
 
     Raises:
-        SiteError: the model has no such site, or the site is not in the residual stream.
+        SiteError: the model does not have the site, or the site is not in the residual stream.
     """
     remove = _attach(clip, site, change)
     try:
@@ -50,16 +50,16 @@ def with_change(clip: Clip, site: Site, change: Change, name: str, fingerprint: 
         fingerprint: checksum of the change.
 
     Raises:
-        SiteError: the model has no such site, or the site is not in the residual stream.
+        SiteError: the model does not have the site, or the site is not in the residual stream.
     """
     weights = [*clip.model.parameters(), *clip.model.buffers()]
     model = copy.deepcopy(clip.model, {id(tensor): tensor for tensor in weights})
     images = clip.image_fingerprint if site.tower == "text" else f"{clip.image_fingerprint}+{fingerprint}"
-    own = replace(
+    result = replace(
         clip, name=name, model=model, fingerprint=f"{clip.fingerprint}+{fingerprint}", image_fingerprint=images
     )
-    _attach(own, site, change)
-    return own
+    _attach(result, site, change)
+    return result
 
 
 def _attach(clip: Clip, site: Site, change: Change) -> Callable[[], None]:
@@ -79,7 +79,7 @@ def _attach(clip: Clip, site: Site, change: Change) -> Callable[[], None]:
             hidden = output[0] if isinstance(output, tuple) else output
             return changed_output(output, torch.zeros(len(hidden), dtype=torch.long), change)
         if not ids:
-            raise SiteError(f"the edit at {site} must know where texts end: call the model with input_ids")
+            raise SiteError(f"the edit at {site} needs the positions of EOT: call the model with input_ids")
         return changed_output(output, (ids[0] == clip.eot).int().argmax(-1), change)
 
     handles = [block.register_forward_hook(hook)]
@@ -91,6 +91,6 @@ def _attach(clip: Clip, site: Site, change: Change) -> Callable[[], None]:
     def remove() -> None:
         for handle in handles:
             handle.remove()
-        setattr(block, CHANGES, tuple(one for one in changes_of(block) if one is not change))
+        setattr(block, CHANGES, tuple(other for other in changes_of(block) if other is not change))
 
     return remove

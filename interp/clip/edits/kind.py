@@ -19,7 +19,7 @@ class Kind:
         shapes: name of each tensor -> its shape in the letters d (width of the stream) and k (size of the edit).
         change: function from streams, shape (..., d), and the tensors in the dtype of the streams to the changed
             streams.
-        formula: the same change as Python code of ``h`` and the names of the tensors, for cards.
+        formula: the change as Python code of ``h`` and the names of the tensors, for cards.
         about: effect of the edit, as a sentence for a card.
     """
 

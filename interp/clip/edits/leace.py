@@ -46,5 +46,5 @@ KIND = Kind(
     {"left": "dk", "right": "kd", "value": "d"},
     _change,
     "h - (h - value) @ right.T @ left.T",
-    "No linear function of the stream tells the kinds of the fitted texts any more (LEACE).",
+    "No linear function of the stream tells the kinds of the fitted texts apart (LEACE).",
 )

@@ -32,13 +32,13 @@ def merge_edit(clip: Clip, edit: Edit) -> Clip:
     site, last = edit.site, clip.depth(edit.site.tower)
     if site.layer != last:
         raise EditError(
-            f"no weights make the edit at {site}: they act at every position, and blocks above layer {site.layer} also "
-            f"read positions other than {site.position}; only an edit at layer {last}, the last one, can be merged"
+            f"the edit at {site} cannot be merged: weights act at every position, and blocks above layer {site.layer} "
+            f"also read positions other than {site.position}; only an edit at the last layer, {last}, can be merged"
         )
     if (shift := edit.shift) is None:
         raise EditError(
-            f"no weights make this edit of kind '{edit.kind}': its change depends on the stream; only a constant shift "
-            "can be merged"
+            f"this edit of kind '{edit.kind}' cannot be merged: its change depends on the stream; only a constant "
+            "shift can be merged"
         )
     model: Any = type(clip.model)(clip.model.config)
     model.load_state_dict(clip.model.state_dict())

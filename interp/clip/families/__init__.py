@@ -21,5 +21,5 @@ def family_of(model: nn.Module) -> Family:
     for each in type(model).__mro__:
         if each.__name__ in FAMILIES:
             return FAMILIES[each.__name__]
-    known = ", ".join(family.name for family in FAMILIES.values())
-    raise ModelError(f"the model is a {type(model).__name__}; known families: {known}")
+    names = ", ".join(family.name for family in FAMILIES.values())
+    raise ModelError(f"the model is a {type(model).__name__}; known families: {names}")

@@ -58,7 +58,7 @@ class _Clip(Family):
         from transformers.models.clip import modeling_clip as clip
 
         paths = {tower: names.blocks for tower, names in self.towers.items()}
-        found: dict[type[nn.Module], list[tuple[str, str, str]]] = {
+        entries: dict[type[nn.Module], list[tuple[str, str, str]]] = {
             clip.CLIPModel: [
                 ("", paths["text"], "text_config."),
                 *((f"{tower}_", path, f"{tower}_config.") for tower, path in paths.items()),
@@ -70,11 +70,11 @@ class _Clip(Family):
             with torch.device("meta"):
                 model = alone(config(hidden_size=8, num_attention_heads=1, num_hidden_layers=1))
             wrapped, inner = hasattr(model, f"{tower}_model"), "encoder.layers"
-            found[projected] = [("", f"{tower}_model.{inner}", "")]
-            found[alone] = [("", f"{tower}_model.{inner}" if wrapped else inner, "")]
+            entries[projected] = [("", f"{tower}_model.{inner}", "")]
+            entries[alone] = [("", f"{tower}_model.{inner}" if wrapped else inner, "")]
             if wrapped:  # before transformers 5.3, the tower is a separate model within this model
-                found[getattr(clip, f"CLIP{tower.title()}Transformer")] = [("", inner, "")]
-        return found
+                entries[getattr(clip, f"CLIP{tower.title()}Transformer")] = [("", inner, "")]
+        return entries
 
 
 FAMILY = _Clip()

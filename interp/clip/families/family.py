@@ -2,7 +2,7 @@
 
 A model embeds texts and images in one space by two towers of pre-norm blocks: h + attention(LN(h)), then + MLP(LN(.)).
 The text tower is read at EOT, the last token of a text; the vision tower is read at CLS, its first position. A family
-says where the parts of its models are, and whether its towers are causal. The engine does the rest. Above a site of a
+names the parts of its models, and states whether its towers are causal. The engine does the rest. Above a site of a
 causal text tower, only EOT runs again. Above any other site, all positions run again.
 """
 
@@ -97,7 +97,7 @@ class Family(ABC):
         return model.get_submodule(self.towers[tower].blocks)
 
     def parts(self, block: Any) -> Any:
-        """Return the parts of a block by the names of `BlockParts`, which are those of transformers' own blocks."""
+        """Return the parts of a block by the names of `BlockParts`, which transformers' own blocks also use."""
         return block
 
     def whole(self, model: nn.Module, tower: Tower) -> tuple[nn.Module, Any]:
