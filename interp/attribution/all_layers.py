@@ -1,4 +1,4 @@
-"""Path integral of texts, run once: it gives the attributions of any subspace at any layer as a matrix product.
+"""Path integral of texts that is run once and gives attributions of any subspace at any layer by matrix products.
 
 `interp.attribution.integral` pulls gradients back from one site, at a cost that grows with the number of layers and
 subspaces. This module pushes the movement of each word forward to EOT at every layer, at a cost of about half a forward
@@ -57,8 +57,8 @@ class TextPath:
 
     def through(self, layer: int, subspace: Subspace | None) -> np.ndarray:
         """Return attributions through a subspace at a layer, or through the whole stream there, float64, shape (w,)."""
-        # Copy: the last bits of a matrix product depend on where in memory its operands lie, and operands that are
-        # mapped from a file lie elsewhere.
+        # Copy, since the last bits of a matrix product depend on the memory alignment of its operands. Operands that
+        # are mapped from a file have another alignment.
         return passing(subspace, *(part[layer].clone() for part in (self.streams, self.moves, self.slopes)))
 
     def save(self, path: Path) -> None:
@@ -160,7 +160,7 @@ def run_path(
 
     Args:
         clip: model.
-        tokens: tokens of the one text.
+        tokens: tokens of the text.
         image: unit-norm embedding of its image, shape (1, embed).
         layers: layers at which attributions are needed.
         settings: rule, initial number of points, and baseline, shape (1, t).
@@ -172,7 +172,7 @@ def run_path(
     (n_steps,) = points_needed(clip, tokens, image, settings, tolerance).tolist() if tolerance else [settings.n_steps]
     points, weights = path_rule(n_steps, settings.method)
     depth, device, dtype = clip.depth("text"), clip.device, clip.model.dtype
-    image = image.to(device, dtype).clone()  # autograd cannot keep what was computed in inference mode
+    image = image.to(device, dtype).clone()  # autograd cannot save tensors from inference mode
     moved = (tokens.ids[0] != given[0]).nonzero()[:, 0]
     with torch.no_grad():
         ends = [embed_ids(clip, ids.to(device)) for ids in (tokens.ids, given)]
@@ -202,7 +202,7 @@ def run_path(
 def _slopes(clip: Clip, states: list[CopiesState], image: Embeddings) -> list[Tensor]:
     """Return the gradients of the scores with respect to EOT's stream at every layer.
 
-    Gradients are computed at all layers, so that no bit depends on which layers are requested.
+    Gradients are computed at all layers, so that results do not depend, bit for bit, on the requested layers.
     """
     copies, length = states[0].keys.shape[:2]
     if not clip.family.causal("text"):  # a change of EOT's stream reaches the other positions

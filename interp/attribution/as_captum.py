@@ -15,7 +15,7 @@ def records(
 ) -> list[VisualizationDataRecord]:
     """Return one record for each text.
 
-    Words are escaped. Their colours show their share of the largest absolute value of all texts.
+    Words are escaped. The colour of a word shows its attribution as a share of the largest absolute value of all texts.
 
     Args:
         route: route of the attributions.

@@ -1,4 +1,4 @@
-"""Starts of path integrals: token ids that say less than the text, at the same length."""
+"""Baselines of path integrals: token ids with less content than the text, at the same length."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def default_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
 def content_baselines(clip: Clip, tokens: Tokens) -> Int[Tensor, "n t"]:
     """Return the ids of the text with padding for every token of a content word.
 
-    Function words, punctuation and digits stay. The default baseline is far from any text; this baseline keeps the
-    frame of a text. An attribution that is the same under both baselines depends on neither (Sturmfels, Lundberg & Lee
-    2020 on the choice of a baseline).
+    Function words, punctuation and digits are kept. The default baseline is far from any text, but this baseline keeps
+    the frame of a text. An attribution that is equal under both baselines depends on neither of them (Sturmfels,
+    Lundberg & Lee 2020 on the choice of a baseline).
     """
     return torch.where(content_tokens(tokens), padding(clip), tokens.ids)
 
 
 def content_tokens(tokens: Tokens) -> Bool[Tensor, "n t"]:
-    """Return whether each token is a piece of a content word."""
+    """Return for each token whether it is part of a content word."""
     rows = [
         [owner >= 0 and is_content(words[owner]) for owner in owners]
         for words, owners in zip(tokens.words, tokens.word_of.tolist(), strict=True)

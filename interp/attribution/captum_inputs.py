@@ -59,13 +59,13 @@ def start_of(given: object, inputs: Tensor) -> Tensor | None:
         raise ValueError(f"baselines must be a number or a tensor, not {type(given).__name__}")
     numbers = given if isinstance(given, Tensor) else torch.tensor(given)
     if not inputs.is_floating_point() and bool((numbers != numbers.long()).any()):
-        raise ValueError("baselines of texts and of token ids are token ids, which are whole numbers")
+        raise ValueError("baselines of texts and of token ids must be token ids, which are whole numbers")
     numbers = numbers.to(inputs.dtype)
     if not isinstance(given, Tensor):
         return torch.full_like(inputs, numbers.item())
     if given.shape[1:] != inputs.shape[1:] or len(given) not in (1, len(inputs)):
         raise ValueError(
-            f"baselines must have the shape of the inputs, {tuple(inputs.shape)}, or one row of it, or be a number; "
+            f"baselines must be a number, or have the shape of the inputs, {tuple(inputs.shape)}, or of one input row; "
             f"got {tuple(given.shape)}"
         )
     return numbers.expand(inputs.shape)
@@ -87,12 +87,12 @@ def check_images(clip: Clip, given: object, name: str) -> None:
         what = "a number" if isinstance(given, (int, float)) else type(given).__name__
     raise ValueError(
         f"{name} must be the images' embeddings, a tensor of shape (n, {clip.embed_dim}), not {what}; "
-        "baselines are given by name, as baselines=..."
+        "pass baselines by keyword: baselines=..."
     )
 
 
 def tokens_of(clip: Clip, ids: Int[Tensor, "n t"]) -> Tokens:
-    """Return token ids as texts without known words.
+    """Return token ids as texts whose words are unknown.
 
     Raises:
         ValueError: a row has no end-of-text token.
@@ -100,7 +100,7 @@ def tokens_of(clip: Clip, ids: Int[Tensor, "n t"]) -> Tokens:
     is_eot = ids == clip.eot
     if not bool(is_eot.any(1).all()):
         row = int((~is_eot.any(1)).nonzero()[0, 0])
-        raise ValueError(f"row {row} has no end-of-text token ({clip.eot}), at which a text is read")
+        raise ValueError(f"row {row} has no end-of-text token ({clip.eot}); every text must contain it")
     return Tokens(ids.cpu(), is_eot.int().argmax(1).cpu(), ((),) * len(ids), torch.full_like(ids.cpu(), -1), 0)
 
 
@@ -124,8 +124,8 @@ def attribute_ids(
     """
     shared, through = integrate_until(clip, tokens, images, *cut, settings, tolerance)
     (route,) = settings.routes
-    found = assemble(shared, through.get("z"), settings.routes)[route]
-    return torch.from_numpy(found), torch.from_numpy(shared.score - shared.baseline_score)
+    attributions = assemble(shared, through.get("z"), settings.routes)[route]
+    return torch.from_numpy(attributions), torch.from_numpy(shared.score - shared.baseline_score)
 
 
 def attribute_embeddings(
@@ -154,7 +154,7 @@ def attribute_embeddings(
     images, given_eot, given = paths
     eot = _ends(embedded, given_eot)
     if len(images) != len(embedded):
-        raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(embedded)} texts")
+        raise ValueError(f"each text needs an image, got {len(images)} images for {len(embedded)} texts")
     start = _nothing(clip, eot, embedded.shape[1]) if given is None else given
     of_model = GradientCut.of(*cut, settings.routes)
     (route,) = settings.routes
@@ -165,15 +165,15 @@ def attribute_embeddings(
             first, last = (
                 add_positions(clip, x.detach()[rows].to(clip.device, clip.model.dtype)) for x in (start, embedded)
             )
-        some = StraightPaths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
-        score, baseline = end_scores(clip, some)
-        found = {
-            name: value.numpy() for name, value in along(clip, some, of_model, settings, by_dimension=True).items()
+        batch = StraightPaths(first, last, eot[rows], images[rows].to(clip.device, clip.model.dtype))
+        score, baseline = end_scores(clip, batch)
+        integrals = {
+            name: value.numpy() for name, value in along(clip, batch, of_model, settings, by_dimension=True).items()
         }
         shared = CommonPart(
-            found.get("stream"), found.get("full"), score, baseline, np.full(len(rows), settings.n_steps)
+            integrals.get("stream"), integrals.get("full"), score, baseline, np.full(len(rows), settings.n_steps)
         )
-        out[rows] = torch.from_numpy(assemble(shared, found.get("z.z"), settings.routes)[route])
+        out[rows] = torch.from_numpy(assemble(shared, integrals.get("z.z"), settings.routes)[route])
         difference[rows] = torch.from_numpy(score - baseline)
     return out, difference
 
@@ -185,15 +185,15 @@ def _ends(embedded: Float[Tensor, "n t d"], eot: Tensor | None) -> Int[Tensor, "
         return torch.full((len(embedded),), last)
     places = eot.shape == (len(embedded),) and not eot.is_floating_point()
     if not places or bool(((eot < 0) | (eot > last)).any()):
-        raise ValueError(f"eot must name a token of each of {len(embedded)} texts, 0 to {last}")
+        raise ValueError(f"eot must hold the place of a token, 0 to {last}, for each of {len(embedded)} texts")
     return eot.cpu()
 
 
 def _nothing(clip: Clip, eot: Int[Tensor, " n"], length: int) -> Float[Tensor, "n t d"]:
-    """Return the token embeddings of BOS, padding, and EOT from the end of each text on."""
+    """Return the token embeddings of empty texts: BOS, padding, and EOT from the end of each text on."""
     ids = torch.full((len(eot), length), clip.eot)
     ids[:, 0] = int(clip.tokenizer.bos_token_id)
     blank = default_baselines(clip, Tokens(ids, eot, ((),) * len(eot), torch.full_like(ids, -1), 0))
     with torch.no_grad():
-        found: Tensor = clip.family.table(clip.model)(blank.to(clip.device))
-    return found
+        embedded: Tensor = clip.family.table(clip.model)(blank.to(clip.device))
+    return embedded

@@ -1,4 +1,4 @@
-"""Number of points of a path integral: enough for a text's attributions to add up to its difference of scores."""
+"""Number of points of a path integral that make a text's attributions add up to its difference of scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interp.clip.model import Clip, Tokens
 from interp.clip.tensors import Embeddings
 from interp.subspaces.subspace import Subspace
 
-MOST_DOUBLINGS = 4  # 16 times the requested points; a text that still misses the tolerance is reported
+MOST_DOUBLINGS = 4  # up to 16 times the requested points; a text that still misses the tolerance is reported
 
 
 def integrate_until(
@@ -27,14 +27,14 @@ def integrate_until(
     settings: PathSettings,
     tolerance: float | None,
 ) -> tuple[CommonPart, dict[str, np.ndarray]]:
-    """Run `integrate`, and repeat it with twice the points for the texts that miss a tolerance, until none does.
+    """Run `integrate`, and repeat it with twice the points for texts that miss a tolerance, until all texts meet it.
 
     Args:
         clip, tokens, images, layer, subspaces, settings: see `integrate`.
         tolerance: largest `relative_delta` of a text; None to take exactly `settings.n_steps` points.
 
     Returns:
-        The results of `integrate`; `Shared.points` holds the number of points of each text.
+        The results of `integrate`; `CommonPart.points` holds the number of points of each text.
 
     Raises:
         ValueError: see `integrate`; or the tolerance is not positive.
@@ -47,16 +47,16 @@ def integrate_until(
     shared, through = integrate(clip, tokens, images, layer, subspaces, settings)
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     for doubling in range(1, MOST_DOUBLINGS + 1):
-        rows = torch.from_numpy(np.flatnonzero(_missed(shared) > tolerance))
+        rows = torch.from_numpy(np.flatnonzero(_relative_errors(shared) > tolerance))
         if len(rows) == 0:
             break
-        some = tokens.take(rows)
+        unconverged = tokens.take(rows)
         finer = replace(
             settings,
             n_steps=settings.n_steps * 2**doubling,
-            baselines=given[rows, : some.ids.shape[1]],
+            baselines=given[rows, : unconverged.ids.shape[1]],
         )
-        again, again_through = integrate(clip, some, images[rows], layer, subspaces, finer)
+        again, again_through = integrate(clip, unconverged, images[rows], layer, subspaces, finer)
         _put(shared, again, rows.numpy())
         for name, values in again_through.items():
             through[name][rows.numpy(), : values.shape[1]] = values
@@ -74,14 +74,14 @@ def points_needed(
     return integrate_until(clip, tokens, images, 0, {}, full, tolerance)[0].points
 
 
-def _missed(shared: CommonPart) -> np.ndarray:
+def _relative_errors(shared: CommonPart) -> np.ndarray:
     if shared.full is None:
         raise RuntimeError("the full attributions were not computed")
     return relative_delta(shared.full, shared.score, shared.baseline_score)
 
 
 def _put(shared: CommonPart, again: CommonPart, rows: np.ndarray) -> None:
-    """Overwrite the attributions of some texts."""
+    """Overwrite the attributions of the texts in the given rows."""
     for whole, part in ((shared.stream, again.stream), (shared.full, again.full)):
         if whole is not None and part is not None:
             whole[rows, : part.shape[1]] = part

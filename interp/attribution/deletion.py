@@ -31,8 +31,8 @@ class DeletionAreas:
     Attributes:
         deletion: area as words are deleted, the highest attribution first; shape (n,).
         insertion: area as words are inserted into the baseline, the highest attribution first; shape (n,).
-        random: mean area over random orders; shape (n,). Deleting in an order is inserting in its reverse, so one
-            control serves both.
+        random: mean area over random orders; shape (n,). A deletion in an order is an insertion in the reverse order,
+            so deletion and insertion share one control.
     """
 
     deletion: np.ndarray
@@ -69,8 +69,8 @@ def deletion_areas(
     """
     if not len(tokens) == len(images) == len(attributions):
         raise ValueError(
-            f"one image and one attribution for each text are needed, got {len(tokens)} texts, {len(images)} images "
-            f"and {len(attributions)} attributions"
+            f"each text needs an image and an attribution, got {len(tokens)} texts, {len(images)} images and "
+            f"{len(attributions)} attributions"
         )
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
@@ -94,10 +94,10 @@ def _curves(
 ) -> Iterator[np.ndarray]:
     """Yield the scores of each text while its words are deleted in several orders; shape (orders, words + 1)."""
     padded = default_baselines(clip, tokens)
-    for text, some in enumerate(orders):
+    for text, text_orders in enumerate(orders):
         words = len(tokens.words[text])
-        owners, shape = tokens.word_of[text], (len(some), words + 1)
-        rank = torch.tensor(np.array([np.argsort(order) for order in some])).view(len(some), words)
+        owners, shape = tokens.word_of[text], (len(text_orders), words + 1)
+        rank = torch.tensor(np.array([np.argsort(order) for order in text_orders])).view(len(text_orders), words)
         gone = torch.zeros(*shape, len(owners), dtype=torch.bool)
         inside = owners >= 0
         gone[..., inside] = rank[:, None, owners[inside]] < torch.arange(words + 1)[None, :, None]
@@ -107,11 +107,11 @@ def _curves(
 
 @torch.no_grad()
 def _scores(clip: Clip, ids: Int[Tensor, "m t"], eot: Int[Tensor, ""], image: Tensor) -> Tensor:
-    """Return the scores of versions of one text, float64, on the CPU, shape (m,). Equal versions are run once."""
-    unique, of = torch.unique(ids[:, : int(eot) + 1], dim=0, return_inverse=True)
+    """Return the scores of m versions of a text, float64, on the CPU, shape (m,). Equal versions are run once."""
+    unique, inverse = torch.unique(ids[:, : int(eot) + 1], dim=0, return_inverse=True)
     image, out = image.to(clip.device, clip.model.dtype), torch.empty(len(unique), dtype=torch.float64)
     for rows in torch.arange(len(unique)).split(TEXTS_AT_ONCE):
         embedded = embed_ids(clip, unique[rows].to(clip.device))
-        found = path_scores(clip, embedded, eot.repeat(len(rows)), image.expand(len(rows), -1))
-        out[rows] = found.double().cpu()
-    return out[of]
+        scores = path_scores(clip, embedded, eot.repeat(len(rows)), image.expand(len(rows), -1))
+        out[rows] = scores.double().cpu()
+    return out[inverse]

@@ -1,10 +1,10 @@
 """Path integrals of a text in many edited models at once, along one path.
 
-An edit changes EOT's stream after its layer. In a causal tower all other positions stay as they are along the whole
-path, and so do their derivatives. For each edited model, one backward pass of EOT through the blocks above the layer
-therefore suffices. It yields the gradients with respect to EOT's stream at the layer and to the keys and values of the
-base. The derivatives of the latter by each word are known. `interp.attribution.integral` gives the same numbers, model
-by model.
+An edit changes EOT's stream after its layer. In a causal tower, all other positions and their derivatives are unchanged
+along the whole path. For each edited model, one backward pass of EOT through the blocks above the layer therefore
+suffices. This pass yields the gradients with respect to EOT's stream at the layer and to the keys and values of the
+base. The derivatives of these keys and values by each word are known. `interp.attribution.integral` gives the same
+numbers for one model at a time.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def run_paths(
     settings: PathSettings,
     tolerance: float | None = None,
 ) -> tuple[TextPath, list[EditedPath]]:
-    """Move a text from its baseline as `run_path` does, and attribute it in several edited models on the way.
+    """Move a text from its baseline as `run_path` does, and attribute it in several edited models along the path.
 
     An edited model starts with as many points as the base. The number is doubled until its attributions converge, up to
     the maximum of `integrate_until`.
 
     Args:
         clip: base model with a causal text tower.
-        tokens: tokens of the one text.
+        tokens: tokens of the text.
         image: unit-norm embedding of its image, shape (1, embed).
         layers: layers at which attributions in the base are needed.
         cells: edits, at least one, each with a subspace Z of the edited stream at its site.
@@ -83,7 +83,7 @@ def run_paths(
         ValueError: the text tower is not causal.
     """
     if not clip.family.causal("text"):
-        raise ValueError("the text tower is not causal: attribute each edited model for itself")
+        raise ValueError("the text tower is not causal, so edited models cannot share a path; use `integrate` for each")
     sums = _Sums(clip, tokens, image, cells, settings)
     lowest = min(edit.site.layer for edit, _ in cells)
     path = run_path(clip, tokens, image, layers, settings, tolerance, sums.add, lowest)
@@ -111,7 +111,7 @@ class _Sums:
         settings: PathSettings,
     ) -> None:
         given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
-        # autograd cannot keep what was computed in inference mode
+        # autograd cannot save tensors from inference mode
         self.clip, self.cells, self.image = clip, cells, image.to(clip.device, clip.model.dtype).clone()
         self.moved = (tokens.ids[0] != given[0]).nonzero()[:, 0]
         with torch.no_grad():
@@ -124,7 +124,7 @@ class _Sums:
         self.through, self.stream, self.full = (np.zeros((len(cells), len(self.moved))) for _ in range(3))
 
     def add(self, states: Sequence[CopiesState], weigh: Float[Tensor, "s 1"]) -> None:
-        """Add the attributions of some points of the path, weighted by the rule."""
+        """Add the attributions of a chunk of points of the path, weighted by the rule."""
         for i, (edit, subspace) in enumerate(self.cells):
             at_site = states[edit.site.block]
             site, moves = move_change(edit, at_site.hidden[:, -1], at_site.end)

@@ -1,4 +1,4 @@
-"""Path integral of texts: gradients at its points, pulled back from the score, or from a site, to the embeddings."""
+"""Path integral of texts: gradients at points of a path, pulled back from the score or a site to the embeddings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def assemble(shared: CommonPart, through: np.ndarray | None, routes: Sequence[Ro
             "full": (shared.full, 0.0),
         }[route]
         if whole is None or part is None:
-            raise ValueError(f"the route '{route}' was not computed")
+            raise ValueError(f"the route '{route}' was not computed; request it in the `routes` of `PathSettings`")
         out[route] = whole - part
     return out
 
@@ -120,7 +120,7 @@ def integrate(
     """
     settings = settings or PathSettings()
     if len(images) != len(tokens):
-        raise ValueError(f"one image for each text is needed, got {len(images)} images for {len(tokens)} texts")
+        raise ValueError(f"each text needs an image, got {len(images)} images for {len(tokens)} texts")
     given = settings.baselines if settings.baselines is not None else default_baselines(clip, tokens)
     if given.shape != tokens.ids.shape:
         raise ValueError(
@@ -130,12 +130,12 @@ def integrate(
     cut = GradientCut.of(layer, subspaces, settings.routes)
     sums = {name: np.zeros(tuple(tokens.ids.shape)) for name in cut.names}
     for rows in length_batches(tokens.eot, TEXTS_AT_ONCE):
-        some = tokens.take(rows)
-        width = some.ids.shape[1]
+        batch = tokens.take(rows)
+        width = batch.ids.shape[1]
         with torch.no_grad():
-            end = embed_ids(clip, some.ids.to(clip.device))
+            end = embed_ids(clip, batch.ids.to(clip.device))
             start = embed_ids(clip, given[rows, :width].to(clip.device))
-        paths = StraightPaths(start, end, some.eot, images[rows].to(clip.device, clip.model.dtype))
+        paths = StraightPaths(start, end, batch.eot, images[rows].to(clip.device, clip.model.dtype))
         score[rows.numpy()], baseline_score[rows.numpy()] = end_scores(clip, paths)
         for name, values in along(clip, paths, cut, settings).items():
             sums[name][rows.numpy(), :width] = values.numpy()
@@ -162,7 +162,7 @@ class StraightPaths:
 
 @dataclass(frozen=True, eq=False)
 class GradientCut:
-    """Cut of the gradients at a layer (0: no cut), to the parts that pass through some subspaces.
+    """Cut of the gradients at a layer (0: no cut), into the parts that pass through given subspaces.
 
     Attributes:
         layer: layer of the cut.
@@ -177,8 +177,8 @@ class GradientCut:
     @classmethod
     def of(cls, layer: int, subspaces: Mapping[str, Subspace], routes: Sequence[Route]) -> GradientCut:
         """Return the cut that the given routes need."""
-        users = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
-        return cls(layer, subspaces, tuple(name for name, some in users.items() if some & set(routes)))
+        by_integral = {"stream": {"around", "bypass"}, "full": {"full", "bypass"}}
+        return cls(layer, subspaces, tuple(name for name, users in by_integral.items() if users & set(routes)))
 
     @property
     def names(self) -> list[str]:
@@ -190,8 +190,8 @@ class GradientCut:
 def end_scores(clip: Clip, paths: StraightPaths) -> np.ndarray:
     """Return the scores of the texts and of their baselines, float64, shape (2, m)."""
     both = torch.cat([paths.end, paths.start])
-    found = path_scores(clip, both, paths.eot.repeat(2), paths.images.repeat(2, 1))
-    return found.double().cpu().numpy().reshape(2, -1)
+    scores = path_scores(clip, both, paths.eot.repeat(2), paths.images.repeat(2, 1))
+    return scores.double().cpu().numpy().reshape(2, -1)
 
 
 @torch.enable_grad()  # captum's noise tunnel calls with gradients off

@@ -40,7 +40,7 @@ Start = Tensor | float | tuple[Tensor | float, ...] | None  # captum's forms of 
 
 
 class MediatedIntegratedGradients(GradientAttribution):
-    """Attributor of a text's score for an image to its tokens, by route through a site; captum accepts it as its own.
+    """Attributor of a text's score for an image to the text's tokens, by route through a site, for use with captum.
 
     >>> from interp.clip.loading import load_clip
     >>> from interp.clip.model import embed_images
@@ -85,14 +85,14 @@ class MediatedIntegratedGradients(GradientAttribution):
         if unknown := set(self.routes) - set(ROUTES):
             raise ValueError(f"unknown route '{unknown.pop()}'; known: {', '.join(ROUTES)}")
         if subspace is None and set(self.routes) != {"full"}:
-            raise ValueError("without a subspace there is no site: only the route 'full' is defined")
+            raise ValueError("without a subspace only the route 'full' is defined; give a subspace for other routes")
         if subspace is not None:
             site = subspace.site
             if site.tower != "text":
-                raise SiteError(f"attributions are of words: the site must be in the text tower, got {site.label}")
+                raise SiteError(f"attributions need a site in the text tower, got {site.label}")
             if site.component != BLOCK:
                 raise SiteError(
-                    f"attributions are cut at the stream after a block; the site {site.label} is inside one"
+                    f"attributions need a site after a block, but {site.label} is inside a block; use component 'block'"
                 )
             subspace.check(clip)
             self.layer = site.layer
@@ -209,16 +209,19 @@ class MediatedIntegratedGradients(GradientAttribution):
         else:
             alone = cast(Texts | Tokens | Tensor, inputs)
         if isinstance(alone, Tensor):
-            given = _given(self.clip, images, additional_forward_args)
-            found, difference = self._of_tensor(alone, given, start_of(start, alone), subspaces, settings, tolerance)
-            result = (found,) if isinstance(inputs, tuple) else found
+            given = _images_and_ends(self.clip, images, additional_forward_args)
+            values, difference = self._of_tensor(alone, given, start_of(start, alone), subspaces, settings, tolerance)
+            result = (values,) if isinstance(inputs, tuple) else values
             if not return_convergence_delta:
                 return result
             if self.routes != ("full",):
-                raise ValueError("only by the route 'full' do attributions add up to the difference of scores")
-            return result, found.flatten(1).sum(1) - difference
+                raise ValueError(
+                    "a convergence delta is defined for the route 'full' only, whose attributions add up to the "
+                    "difference of scores"
+                )
+            return result, values.flatten(1).sum(1) - difference
         if images is None or additional_forward_args is not None:
-            raise ValueError("texts are attributed with images: give their embeddings, and nothing more")
+            raise ValueError("texts need the images' embeddings as second argument, and no additional_forward_args")
         tokens = alone if isinstance(alone, Tokens) else tokenize(self.clip, alone)
         self._check_sums()
         settings = replace(settings, baselines=_ids(self.clip, start_of(start, tokens.ids)))
@@ -236,14 +239,16 @@ class MediatedIntegratedGradients(GradientAttribution):
         tolerance: float | None,
     ) -> tuple[Tensor, Tensor]:
         if len(self.routes) != 1:
-            raise ValueError(f"of a tensor one route is computed, not {len(self.routes)}: say, routes=('through',)")
+            raise ValueError(
+                f"a tensor is attributed by one route, not {len(self.routes)}; choose it, e.g. routes=('through',)"
+            )
         cut, images, eot = (self.layer, subspaces), given[0], given[1] if len(given) > 1 else None
         if not inputs.is_floating_point():
             self._check_sums()
             tokens, settings = tokens_of(self.clip, inputs), replace(settings, baselines=_ids(self.clip, start))
             return attribute_ids(self.clip, tokens, images, cut, settings, tolerance)
         if tolerance is not None:
-            raise ValueError("embeddings are attributed with n_steps points; a tolerance is for texts and token ids")
+            raise ValueError("token embeddings have no tolerance: set n_steps, or give texts or token ids")
         return attribute_embeddings(self.clip, inputs, (images, eot, start), cut, settings)
 
     def _check_sums(self) -> None:
@@ -253,13 +258,13 @@ class MediatedIntegratedGradients(GradientAttribution):
         """
         if not self._multiply:
             raise ValueError(
-                "without multiply_by_inputs the sum over the dimensions of a token is 0; give token embeddings, whose "
-                "dimensions are attributed one by one"
+                "without multiply_by_inputs, the sum over the dimensions of a token is 0; give token embeddings, whose "
+                "dimensions are attributed separately"
             )
 
     @property
     def multiplies_by_inputs(self) -> bool:
-        """True if gradients are multiplied by the difference of input and baseline; captum reads this property."""
+        """Option `multiply_by_inputs`, which captum reads under this name."""
         return self._multiply
 
     def has_convergence_delta(self) -> bool:
@@ -267,25 +272,30 @@ class MediatedIntegratedGradients(GradientAttribution):
         return self.routes == ("full",)
 
 
-def _given(clip: Clip, images: Embeddings | None, more: Tensor | tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-    """Return the images, and the places where texts end if they are given."""
+def _images_and_ends(
+    clip: Clip, images: Embeddings | None, more: Tensor | tuple[Tensor, ...] | None
+) -> tuple[Tensor, ...]:
+    """Return the images and, if they are given, the places where texts end."""
     given = () if more is None else tuple(more) if isinstance(more, tuple) else (more,)
     given = given if images is None else (images, *given)
     if not 1 <= len(given) <= 2 or not all(isinstance(each, Tensor) for each in given):
-        raise ValueError("give the images' embeddings, and for embeddings of texts where these end")
+        raise ValueError(
+            "additional_forward_args must hold the images' embeddings and, for token embeddings only, the places where "
+            "the texts end"
+        )
     check_images(clip, given[0], "additional_forward_args without a second argument")
     return given
 
 
 def _only(given: tuple[Any, ...], name: str) -> Any:
     if len(given) != 1:
-        raise ValueError(f"texts are the only input: a tuple of {name} holds one element, not {len(given)}")
+        raise ValueError(f"a tuple of {name} must hold one element, not {len(given)}: texts are the only input")
     return given[0]
 
 
 def _ids(clip: Clip, start: Tensor | None) -> Tensor | None:
     """Return the baselines of texts; raise `ValueError` for a token that the model does not have."""
-    known = clip.family.table(clip.model).num_embeddings
-    if start is not None and bool(((start < 0) | (start >= known)).any()):
-        raise ValueError(f"baselines are token ids, 0 to {known - 1}, for texts and token ids")
+    count = clip.family.table(clip.model).num_embeddings
+    if start is not None and bool(((start < 0) | (start >= count)).any()):
+        raise ValueError(f"baselines of texts and of token ids must be token ids from 0 to {count - 1}")
     return start

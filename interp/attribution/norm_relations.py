@@ -17,7 +17,7 @@ from interp.stats import Estimate, Occurrences, correlate_words, disattenuate, r
 
 @dataclass(frozen=True)
 class AttributedWords:
-    """Words of the attributed texts of some pairs.
+    """Words of the attributed texts of pairs.
 
     Attributes:
         words: word type of each number, sorted.
@@ -41,7 +41,7 @@ class AttributedWords:
             ValueError: there are not two texts for each article.
         """
         if len(attributions) != 2 * len(articles):
-            raise ValueError(f"articles must be those of {len(attributions) / 2:g} pairs, got {len(articles)}")
+            raise ValueError(f"{len(attributions) / 2:g} pairs need as many articles, got {len(articles)} articles")
         text = np.repeat(np.arange(len(attributions)), [len(words) for words in attributions.words])
         spoken = [word for words in attributions.words for word in words]
         types = {word: number for number, word in enumerate(sorted(set(spoken)))}
@@ -69,7 +69,7 @@ def correlations(
     articles: Sequence[str],
     *,
     only: Callable[[str], bool] = lambda _: True,
-    of: WordsOf = "",
+    subset: WordsOf = "",
 ) -> dict[Key, Estimate]:
     """Correlate mean attribution over word types with each norm, by route.
 
@@ -78,7 +78,7 @@ def correlations(
         norms: norms to correlate with.
         articles: articles of the pairs.
         only: condition on the word types.
-        of: name of the remaining words in the keys.
+        subset: name of the selected words in the keys.
 
     Returns:
         Pearson's ``r`` (`correlate_words`) by norm and route, and ``n``, the number of word types that a norm rates.
@@ -90,18 +90,18 @@ def correlations(
     numbers: dict[Key, Estimate] = {}
     for norm in norms:
         ratings = words.ratings(norm, only)
-        numbers[Key("n", norm=norm.name, words=of)] = Estimate(int(np.isfinite(ratings).sum()), len(ratings))
+        numbers[Key("n", norm=norm.name, words=subset)] = Estimate(int(np.isfinite(ratings).sum()), len(ratings))
         for route in attributions.tokens:
-            key = Key("r", norm=norm.name, route=route, words=of)
+            key = Key("r", norm=norm.name, route=route, words=subset)
             numbers[key] = correlate_words(attributions.by_occurrence(route), ratings, words.at)
     return numbers
 
 
 def relations(attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str]) -> dict[Key, Estimate]:
-    """Relate attributions of word types to norms, by route, by other measures than Pearson's r.
+    """Relate attributions of word types to norms, by route, with other measures than Pearson's r.
 
     ``partial`` holds three variables constant that correlate with norms: the frequency of a type in English
-    (`log_frequency`), its number of letters, and its kind, the share of its occurrences that lie in positive texts.
+    (`log_frequency`), its number of letters, and its kind, that is, the share of its occurrences in positive texts.
 
     Args:
         attributions: attributions of the positive texts of some pairs, then of the negative texts.
@@ -130,17 +130,17 @@ def relations(attributions: Attributions, norms: Sequence[Norm], articles: Seque
         for norm, rating in ratings.items():
             expected, types = disattenuate(values, rating, at), len(rating)
             numbers[Key("n_repeated", norm=norm)] = Estimate(expected.r.n, types)
-            found = {
+            by_measure = {
                 "reliability": Estimate(expected.reliability, expected.r.n),
                 "disattenuated": expected.r,
                 "rho": correlate_words(values, rating, at, method="spearman"),
                 "partial": correlate_words(values, rating, at, given=given, given_means=[words.positive]),
             }
             if covariates:
-                known = np.where(np.isfinite(covariates).all(0), rating, np.nan)
-                found["held"] = correlate_words(values, known, at, given=held, given_means=[words.positive])
-                numbers[Key("n_held", norm=norm)] = Estimate(int(np.isfinite(known).sum()), types)
-            numbers |= {Key(measure, norm=norm, route=route): number for measure, number in found.items()}
+                rating_held = np.where(np.isfinite(covariates).all(0), rating, np.nan)
+                by_measure["held"] = correlate_words(values, rating_held, at, given=held, given_means=[words.positive])
+                numbers[Key("n_held", norm=norm)] = Estimate(int(np.isfinite(rating_held).sum()), types)
+            numbers |= {Key(measure, norm=norm, route=route): number for measure, number in by_measure.items()}
         if len(ratings) > 1:
             betas = regress_words(values, list(ratings.values()), at)
             for norm, beta in zip(ratings, betas, strict=True):

@@ -21,8 +21,8 @@ def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float
         points, weights = np.polynomial.legendre.leggauss(n_steps)
         return torch.from_numpy(0.5 * (1 + points)), torch.from_numpy(0.5 * weights)
     if kind == method or kind not in _RIEMANN:
-        known = ", ".join(f"riemann_{name}" for name in _RIEMANN)
-        raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {known}")
+        names = ", ".join(f"riemann_{name}" for name in _RIEMANN)
+        raise ValueError(f"unknown rule '{method}'; known: gausslegendre, {names}")
     step = 1 / n_steps
     first, last = {
         "left": (0.0, 1 - step),
@@ -30,7 +30,7 @@ def path_rule(n_steps: int, method: str) -> tuple[Float[Tensor, " steps"], Float
         "middle": (step / 2, 1 - step / 2),
         "trapezoid": (0.0, 1.0),
     }[kind]
-    found = torch.full((n_steps,), step, dtype=torch.float64)
-    if kind == "trapezoid":  # as in captum: the ends weigh half, and the sum of all weights is 1 - 1 / n
-        found[[0, -1]] /= 2
-    return torch.linspace(first, last, n_steps, dtype=torch.float64), found
+    riemann_weights = torch.full((n_steps,), step, dtype=torch.float64)
+    if kind == "trapezoid":  # as in captum, the ends have half the weight, and all weights add up to 1 - 1 / n
+        riemann_weights[[0, -1]] /= 2
+    return torch.linspace(first, last, n_steps, dtype=torch.float64), riemann_weights

@@ -1,4 +1,4 @@
-"""Attributions: a number for each token of each text and route, and ways to look at them. No torch."""
+"""Attributions: a number for each token of each text and route, with tables, plots and HTML. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROUTES: tuple[Route, ...] = get_args(Route)
 SHOWN = 8  # texts that a notebook shows
 TOLERANCE = 0.01  # largest relative error of a text's sum of attributions that sweeps and evaluations accept
 # Least denominator of a relative error of a difference of scores. A text whose score hardly differs from its baseline's
-# would need any number of points; typical differences of a cosine are 0.1 to 0.5.
+# score would need arbitrarily many points. Typical differences of a cosine are 0.1 to 0.5.
 LEAST_DIFFERENCE = 0.05
 
 
@@ -63,7 +63,7 @@ class Attributions:
         return len(self.words)
 
     def take(self, texts: Sequence[int]) -> Attributions:
-        """Return the attributions of some texts, in the order given."""
+        """Return the attributions of the given texts, in the order given."""
         rows = list(texts)
         tokens = {route: values[rows] for route, values in self.tokens.items()}
         words, numbers = tuple(self.words[row] for row in rows), (self.score, self.baseline_score, self.points)
@@ -82,7 +82,7 @@ class Attributions:
         return out
 
     def by_occurrence(self, route: Route) -> np.ndarray:
-        """Return `by_word` of all texts in one array, text after text."""
+        """Return `by_word` of all texts in one array, ordered by text."""
         return np.concatenate([np.zeros(0), *self.by_word(route)])
 
     def by_type(self, route: Route) -> dict[str, tuple[float, int]]:
@@ -167,13 +167,13 @@ class Attributions:
         axes = points(picture)
         title = f"score {self.score[text]:+.3f}, baseline {self.baseline_score[text]:+.3f}"
         axes.text(4, 12, title, fontsize=size)
-        said = []
+        lines = []
         for route, values in rows.items():
             axes.text(4, tops[route] + 0.95 * size, route, fontsize=size)
             draw_words(axes, words, values, reach, Block(left, tops[route], width, size))
             pairs = zip(words, values, strict=True)
-            said.append(f"{route}: " + ", ".join(f"{word} {value_text(value)}" for word, value in pairs))
-        picture.alt = f"What each word adds to the score. {title}. {'. '.join(said)}."
+            lines.append(f"{route}: " + ", ".join(f"{word} {value_text(value)}" for word, value in pairs))
+        picture.alt = f"Contribution of each word to the score. {title}. {'. '.join(lines)}."
         return picture
 
     def _repr_html_(self) -> str:

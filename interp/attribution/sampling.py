@@ -1,4 +1,4 @@
-"""Random choice of the pairs that are attributed, among pairs whose two texts both hold words that a norm rates."""
+"""Random choice of the pairs that are attributed, among pairs whose two texts both contain words that a norm rates."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def draw_rated(
 ) -> tuple[list[int], list[str]]:
     """Draw pairs as `attributed_pairs` does, from texts that are already split into words.
 
-    If no pair has rated words on both sides, the choice is among all pairs, and a note says so.
+    If no pair has rated words in both texts, pairs are drawn from all pairs, and a note reports this.
 
     Args:
         words: words of all positive texts, then of all negative texts, in lower case; length 2 n.
         norms, count, seed: see `attributed_pairs`.
     """
-    known = set().union(*(norm.ratings for norm in norms))
-    rated = [not known.isdisjoint(text) for text in words]
+    rated_words = set().union(*(norm.ratings for norm in norms))
+    rated = [not rated_words.isdisjoint(text) for text in words]
     n = len(words) // 2
     both = [i for i in range(n) if rated[i] and rated[n + i]]
     notes = []
     if not both:
-        notes.append(f"no pair of {n} has a word with a norm in each of its texts, so attributed pairs are any")
+        notes.append(f"none of {n} pairs has a rated word in each text, so attributed pairs are drawn from all pairs")
         both = list(range(n))
     elif len(both) < min(count, n):
-        notes.append(f"only {len(both)} of {n} pairs have a word with a norm in each text; no other is attributed")
+        notes.append(f"only {len(both)} of {n} pairs have a rated word in each text; no other pair is attributed")
     return sorted(np.random.default_rng(seed).permutation(both)[:count].tolist()), notes

@@ -1,7 +1,7 @@
 """Choice of the pairs that are also attributed from the second baseline. No torch.
 
-The second baseline shows how much attributions depend on the first. It takes longer than the first, so half of the
-pairs must suffice.
+The second baseline shows how much attributions depend on the first baseline. Attributions from the second baseline take
+longer, so they are limited to half of the pairs.
 """
 
 from __future__ import annotations
@@ -11,5 +11,5 @@ CHECKED = slice(None, None, 2)  # every other attributed pair
 
 def checked_texts(pairs: int) -> list[int]:
     """Return the numbers of the checked pairs' texts among the texts of `pairs` pairs, positive texts first."""
-    some = range(pairs)[CHECKED]
-    return [*some, *(number + pairs for number in some)]
+    numbers = range(pairs)[CHECKED]
+    return [*numbers, *(number + pairs for number in numbers)]

@@ -20,7 +20,7 @@ from interp.stats import Estimate, clustered_mean, pearson, ratio
 def measure_attributions(
     attributions: Attributions, from_content: Attributions, norms: Sequence[Norm], articles: Sequence[str]
 ) -> dict[Key, Estimate]:
-    """Compute all measures of the attributions of some pairs' texts, as `interp.measures` declares them.
+    """Compute all measures of the attributions of pairs' texts, as `interp.measures` declares them.
 
     Args:
         attributions: attributions of the positive texts, then of the negative texts, from padding, by the routes of
@@ -36,8 +36,8 @@ def measure_attributions(
     rows = checked_texts(len(attributions) // 2)
     if len(attributions) % 2 or len(from_content) != len(rows):
         raise ValueError(
-            f"both texts of pairs are attributed, and {len(rows)} of them from the second baseline; got "
-            f"{len(attributions)} and {len(from_content)} texts"
+            f"attributions must be those of both texts of each pair, with {len(rows)} texts from the second baseline; "
+            f"got {len(attributions)} and {len(from_content)} texts"
         )
     return (
         correlations(attributions, norms, articles)
@@ -56,31 +56,31 @@ def _means(values: Mapping[str, np.ndarray]) -> dict[Key, Estimate]:
 
 
 def convergence(
-    found: Attributions, from_content: Attributions | None = None, rows: Sequence[int] = ()
+    attributions: Attributions, from_content: Attributions | None = None, rows: Sequence[int] = ()
 ) -> dict[Key, Estimate]:
-    """Return how far sums of attributions miss differences of scores, and how many points the path integrals took.
+    """Return errors of sums of attributions relative to differences of scores, and the numbers of points of the paths.
 
     Args:
-        found: attributions of all texts.
+        attributions: attributions of all texts.
         from_content: attributions of some of the texts from the second baseline. A text has converged if it has
             converged from each of its baselines.
         rows: numbers of these texts.
     """
-    both = [found] if from_content is None else [found, from_content]
-    missed = found.relative_delta > TOLERANCE
+    both = [attributions] if from_content is None else [attributions, from_content]
+    missed = attributions.relative_delta > TOLERANCE
     if from_content is not None:
         missed[list(rows)] |= from_content.relative_delta > TOLERANCE
     measured = {
-        "delta": float(np.max([np.abs(one.delta).max(initial=0.0) for one in both])),
-        "delta_relative": float(np.max([one.relative_delta.max(initial=0.0) for one in both])),
+        "delta": float(np.max([np.abs(part.delta).max(initial=0.0) for part in both])),
+        "delta_relative": float(np.max([part.relative_delta.max(initial=0.0) for part in both])),
         "unconverged": float(missed.mean()),
-        "points": int(np.max([one.points.max(initial=0) for one in both])),
+        "points": int(np.max([part.points.max(initial=0) for part in both])),
     }
-    return {Key(f"attribution_{measure}"): Estimate(value, len(found)) for measure, value in measured.items()}
+    return {Key(f"attribution_{measure}"): Estimate(value, len(attributions)) for measure, value in measured.items()}
 
 
 def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[Key, Estimate]:
-    """Return how much of the gap, the positive text's score minus the negative one's, words contribute through Z.
+    """Return the part of the gap (positive minus negative text's score) that words contribute through Z.
 
     Args:
         attributions: attributions of the positive texts, then of the negative texts.
@@ -91,7 +91,7 @@ def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[Key
         ``attributed_gap``: mean gap of the same pairs. ``through_gap_share``: ratio of the two; it is NaN without a
         gap, and has no interval if the gap may be 0.
     """
-    through, gap = (_apart(values) for values in (attributions.tokens["through"].sum(1), attributions.score))
+    through, gap = (_pair_differences(values) for values in (attributions.tokens["through"].sum(1), attributions.score))
     groups = np.asarray(articles)
     return {
         Key("through_gap"): clustered_mean(through, groups),
@@ -100,7 +100,7 @@ def through_gap(attributions: Attributions, articles: Sequence[str]) -> dict[Key
     }
 
 
-def _apart(values: np.ndarray) -> np.ndarray:
+def _pair_differences(values: np.ndarray) -> np.ndarray:
     """Return the positive text's value minus the negative text's value for each pair."""
     positive, negative = values.reshape(2, -1)
     return positive - negative
@@ -123,7 +123,7 @@ def coverage(attributions: Attributions, norms: Sequence[Norm]) -> dict[Key, Est
 
 
 def content_correlations(
-    attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str], *, of: WordsOf = "content"
+    attributions: Attributions, norms: Sequence[Norm], articles: Sequence[str], *, subset: WordsOf = "content"
 ) -> dict[Key, Estimate]:
     """Return `correlations` over the types of content words alone.
 
@@ -133,9 +133,9 @@ def content_correlations(
         attributions: attributions of the positive texts, then of the negative texts.
         norms: norms to correlate with the attributions.
         articles: articles of the pairs.
-        of: name of these words in the keys.
+        subset: name of these words in the keys.
     """
-    return correlations(attributions, norms, articles, only=is_content, of=of)
+    return correlations(attributions, norms, articles, only=is_content, subset=subset)
 
 
 def _second_baseline(
@@ -152,12 +152,12 @@ def _second_baseline(
     Returns:
         ``r`` by norm and route: `content_correlations` from the second baseline. ``baseline_agreement``: correlation of
         both attributions through Z over occurrences of content words. ``score_baseline_content``: mean score of the
-        second baseline. The score of a neutral baseline would equal that of a text that says nothing about the image.
+        second baseline. The score of a neutral baseline would equal the score of a text that is unrelated to the image.
     """
     content = [is_content(word) for text in attributions.words for word in text]
-    both = [one.by_occurrence("through")[content] for one in (attributions, from_content)]
+    both = [part.by_occurrence("through")[content] for part in (attributions, from_content)]
     chosen = replace(from_content, tokens={route: from_content.tokens[route] for route in CONTENT_ROUTES})
-    found = content_correlations(chosen, norms, articles, of="content_baseline")
-    correlated = {key: number for key, number in found.items() if key.measure == "r"}  # the words are counted already
+    measures = content_correlations(chosen, norms, articles, subset="content_baseline")
+    correlated = {key: number for key, number in measures.items() if key.measure == "r"}  # words are already counted
     agreement = {Key("baseline_agreement"): Estimate(pearson(*both), sum(content))}
     return correlated | agreement | _means({"score_baseline_content": from_content.baseline_score})

@@ -1,4 +1,4 @@
-"""Conversion of edits to pyvene's interventions, which pyvene saves, loads and trains, and back, number for number."""
+"""Exact conversion of edits to pyvene's interventions, which pyvene can save, load and train, and back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EditIntervention(_PYVENE.SourcelessIntervention, _PYVENE.TrainableInterven
 
     @property
     def held(self) -> tuple[str, dict[str, Tensor]]:
-        """Kind of the edit, and its tensors; an empty kind without tensors in a new intervention."""
+        """Kind of the edit and its tensors; a new intervention has an empty kind and no tensors."""
         kind = bytes(self.kind.tolist()).decode()
         return kind, {name: getattr(self, f"{name}_") for name in KINDS[kind].shapes} if kind else {}
 
@@ -71,5 +71,5 @@ def from_pyvene(intervention: EditIntervention, site: Site) -> Edit:
     """
     kind, tensors = intervention.held
     if not kind:
-        raise EditError("the intervention holds no edit; make it by to_pyvene, or load what was saved")
+        raise EditError("the intervention holds no edit; create it with to_pyvene, or load its saved state")
     return Edit(kind, site, {name: tensor.detach().clone() for name, tensor in tensors.items()})

@@ -14,7 +14,7 @@ from interp.clip.names import is_on_hub
 from interp.edits.plain import plain_code
 from interp.runs.cards import EditNotes, as_code, front_matter, licence_section, plain, public_name, python
 
-_BASE = "BASE"  # placeholder in code for a base that others do not have
+_BASE = "BASE"  # placeholder in code for a base that is not public
 
 
 def edit_card(edit: Edit, repo: str, licence: str | None) -> str:
@@ -22,7 +22,7 @@ def edit_card(edit: Edit, repo: str, licence: str | None) -> str:
 
     Args:
         repo: owner/name of the repository.
-        licence: an identifier such as the hub's, if it is known.
+        licence: identifier of the licence, such as mit; None if there is no licence.
     """
     base = public(edit).base or _BASE
     load = f"clip = on_hub.load({json.dumps(repo)}).apply(interp.load_clip({json.dumps(base)}))"
@@ -58,12 +58,12 @@ def edit_notes(edit: Edit, family: Family, base: str, *, repo: str | None = None
     stated = [
         f"- {plain(key)}: {as_code(value)}" for key, value in facts.items() if isinstance(value, (str, int, float))
     ]
-    weights = "The edit is merged into the weights." if merged else "All weights of the base stay as they are."
+    weights = "The edit is merged into the weights." if merged else "All weights of the base are unchanged."
     made = [f"{edit.about} {weights}", "", *stated]
     limits = [
-        "- An edit teaches a model. It does not show where the model keeps a distinction: an edit at another layer may "
-        "do as well.",
-        f"- It changes the embedding of every {'text' if edit.site.tower == 'text' else 'image'}: look at transfer and "
+        "- An edit changes a model. It does not show where the model keeps a distinction: an edit at another layer may "
+        "work equally well.",
+        f"- It changes the embedding of every {'text' if edit.site.tower == 'text' else 'image'}: measure transfer and "
         "retrieval before you use the model for anything else.",
     ]
     code = [] if merged else python(*plain_code(edit, family, base, repo).splitlines())
@@ -73,10 +73,10 @@ def edit_notes(edit: Edit, family: Family, base: str, *, repo: str | None = None
 def public(edit: Edit) -> Edit:
     """Return the same edit without names of folders of this machine.
 
-    A base that others do not have is left out. Paths in the facts are reduced to their last names.
+    A base that is not public is left out. Paths in the facts are reduced to their last names.
     """
-    known = edit.base is not None and (edit.base == "toy" or is_on_hub(edit.base))
-    return replace(edit, base=edit.base if known else None, facts=_public(edit.facts))
+    is_public = edit.base is not None and (edit.base == "toy" or is_on_hub(edit.base))
+    return replace(edit, base=edit.base if is_public else None, facts=_public(edit.facts))
 
 
 def _public(facts: Any) -> Any:

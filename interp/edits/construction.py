@@ -12,7 +12,7 @@ from interp.subspaces.rotation import Rotation
 
 
 def erase(rotation: Rotation, value: Float[Tensor, " d"]) -> Edit:
-    """Return the edit that gives Z of every text one neutral value.
+    """Return the edit that gives Z of every text the same neutral value.
 
     Args:
         value: a stream, such as `PairsAtSite.midpoint`.

@@ -52,4 +52,4 @@ def edited_part(part: PairsAtSite, edit: Edit) -> PairsAtSite:
 
 def _check(edit: Edit, site: Site) -> None:
     if edit.site != site:
-        raise ValueError(f"the edit is at {edit.site}, asked for is {site}")
+        raise ValueError(f"the edit is at {edit.site}, but the requested site is {site}; use pairs at {edit.site}")

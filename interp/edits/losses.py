@@ -79,8 +79,7 @@ class Losses:
 
     Attributes:
         behavioral: cross-entropy over [negative, positive] of each pair's logits, target positive.
-        retention: cross-entropy of picking a text's own image in the batch, and an image's own text, the mean over
-            both and over the kinds of text.
+        retention: contrastive loss over the batch (`contrastive_loss`), the mean over the kinds of text.
         preference: share of pairs whose positive text scores higher; not a loss.
         iit_das: two-way cross-entropy of the counterfactuals; None without sources.
         calibration: terms of calibration, without a unit; None without sources of a text's own kind.
@@ -104,7 +103,7 @@ class Losses:
         if objective == "behavioral":
             return self.behavioral
         if self.iit_das is None or (objective == CALIBRATED and self.calibration is None):
-            raise ValueError(f"the objective {objective} needs a batch with sources")
+            raise ValueError(f"the objective {objective} needs sources; draw the batch with Batch.draw")
         if objective == "iit-das":
             return self.iit_das
         if objective == "joint":
@@ -125,14 +124,14 @@ def edit_losses(part: PairsAtSite, changes: Sequence[Change], batch: Batch) -> L
         )
     )
     assert bases is not None
-    own = streams[bases]
-    edited = [change.stream(own) for change in changes]
+    base = streams[bases]
+    edited = [change.stream(base) for change in changes]
     values = [edited]
     if across is not None:
-        values.append(_swapped(changes, edited, streams[across]))
+        values.append(_swap_all(changes, edited, streams[across]))
     if within is not None:
-        middle = own.reshape(2, m, -1).mean(1).mean(0).expand_as(own)
-        values += [_swapped(changes, edited, streams[within]), _swapped(changes, edited, middle)]
+        middle = base.reshape(2, m, -1).mean(1).mean(0).expand_as(base)
+        values += [_swap_all(changes, edited, streams[within]), _swap_all(changes, edited, middle)]
     run, images = part.pairs.run.take(bases), part.pairs.targets[bases]
     embedded = run.push(part.site, torch.stack([h for each in values for h in each], dim=1))
     c, scale = len(changes), part.pairs.logit_scale
@@ -152,7 +151,7 @@ def edit_losses(part: PairsAtSite, changes: Sequence[Change], batch: Batch) -> L
     )
 
 
-def _swapped(changes: Sequence[Change], edited: Sequence[Streams], source: Streams) -> list[Streams]:
+def _swap_all(changes: Sequence[Change], edited: Sequence[Streams], source: Streams) -> list[Streams]:
     """Return edited streams with Z of other texts."""
     return [swap(h, change.stream(source), change.basis) for change, h in zip(changes, edited, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Training of edits on clean runs: no step runs a text tower, only EOT's stream passes the blocks above the site.
+"""Training of edits on clean runs: no step runs a text tower. Only EOT's stream passes the blocks above the site.
 
 Several sizes and weights of retention are trained side by side, on the same minibatches and in one product. As in a
 search for Z, an edit is parametrized in whitened coordinates (`PairsAtSite.whitening`), since streams are anisotropic.
@@ -35,7 +35,7 @@ class EditConfig:
     """Settings of a training of edits.
 
     Attributes:
-        objective: objective, as of a fine-tuning; Z is the row space of R.
+        objective: objective, one of those of a fine-tuning; Z is the row space of R.
         weight: weight of IIT-DAS in the joint objective, by default 0.5; or of the calibration terms in calibrated
             IIT-DAS, by default 0.1.
         sources: texts that Z is taken from.
@@ -79,7 +79,7 @@ class _EditValidation:
 
     @property
     def cost(self) -> float:
-        """Sum of loss and rise, by which val selects a weight: a nat of preference is worth a nat of retrieval."""
+        """Sum of loss and retention rise, by which val selects a weight: both count equally, nat for nat."""
         return self.loss + self.retention_rise
 
 
@@ -147,7 +147,7 @@ class _Candidate:
             self.kept, self.best = self._tensors(), look
 
     def at_rest(self, steps: int) -> bool:
-        """Return whether the lowest loss on val has hardly fallen in the last quarter of the steps."""
+        """Return whether the lowest loss on val has fallen by less than `_REST` in the last quarter of the steps."""
         early = [self.total(look) for look in self.history if look.step <= 0.75 * steps]
         return min(early) - min(map(self.total, self.history)) < _REST
 
@@ -198,8 +198,8 @@ def train_edits(
     before = _measure(val, [nothing], watched, config)[0].retention_rise
 
     def look(step: int) -> None:
-        found = _measure(val, [candidate.change() for candidate in candidates], watched, config, step, before)
-        for candidate, look in zip(candidates, found, strict=True):
+        evaluations = _measure(val, [candidate.change() for candidate in candidates], watched, config, step, before)
+        for candidate, look in zip(candidates, evaluations, strict=True):
             if not math.isfinite(look.cost):
                 raise UserError(f"the loss of an edit at {train.site} is not a number after {step} steps")
             candidate.look(look)
@@ -219,7 +219,7 @@ def train_edits(
         on_step()
         if (step + 1) % config.look_every == 0 or step + 1 == config.max_steps:
             look(step + 1)
-    return [_trained(candidate, train, config) for candidate in candidates]
+    return [_trained_edit(candidate, train, config) for candidate in candidates]
 
 
 def train_edit(
@@ -235,10 +235,10 @@ def train_edit(
 
 
 def chosen(edits: Sequence[TrainedEdit]) -> TrainedEdit:
-    """Return the edit with the lowest cost on val (`_EditValidation.cost`), the first one in case of a tie.
+    """Return the edit with the lowest cost on val (`_EditValidation.cost`), the first edit in case of a tie.
 
-    Both losses are smooth, so the rule detects differences of a few points, which shares of some hundred pairs would
-    hide.
+    Both losses are smooth, so the rule detects differences of a few points. Shares of a few hundred pairs would hide
+    these differences.
     """
     return min(edits, key=lambda trained: trained.look.cost)
 
@@ -282,7 +282,7 @@ def _measure(
     return [_EditValidation(step, loss, retention - before, preference) for loss, retention, preference in means]
 
 
-def _trained(candidate: _Candidate, train: PairsAtSite, config: EditConfig) -> TrainedEdit:
+def _trained_edit(candidate: _Candidate, train: PairsAtSite, config: EditConfig) -> TrainedEdit:
     assert candidate.best is not None
     facts: dict[str, Any] = {
         **vars(config),

@@ -1,8 +1,8 @@
 """Calibration: agreement of score shifts with the gap between kinds, and with zero shift within a kind.
 
-There are two yardsticks. R² of the mean gap requires that a swap with a text of another image move a score by the mean
-gap of the train pairs. R² of the own gaps requires that a swap with the other text of the same image move a score by
-the gap of this very pair. With the second yardstick, a preference whose strength depends on the image is no error.
+There are two yardsticks. For R² of the mean gap, a swap with a text of another image must move a score by the mean gap
+of the train pairs. For R² of the own gaps, a swap with the other text of the same image must move a score by the gap of
+this pair. With the second yardstick, a preference whose strength depends on the image is not an error.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from interp.subspaces.outcomes import Outcomes
 def squared_errors(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
     """Return squared errors of counterfactuals in units of the squared gap, times 2: their mean is 1 - R².
 
-    The score of a text should change by the gap when the text gets Z of the other kind, and by nothing when it gets Z
-    of its own kind.
+    The score of a text should change by the gap when the text gets Z of the other kind. It should not change when the
+    text gets Z of its own kind.
 
     Args:
         across, within: outcomes of the same subspace with equally many draws; sources are of the other kind in `across`
@@ -47,8 +47,8 @@ def slopes(across: Outcomes, within: Outcomes, gap: float) -> np.ndarray:
 
 def clusters(across: Outcomes, within: Outcomes) -> tuple[np.ndarray, np.ndarray]:
     """Return the groups of the bases and the groups of the sources behind each element of `squared_errors`."""
-    both = across, within
-    return np.concatenate([one.groups for one in both]), np.concatenate([one.source_groups for one in both])
+    groups, source_groups = zip(*((part.groups, part.source_groups) for part in (across, within)), strict=True)
+    return np.concatenate(groups), np.concatenate(source_groups)
 
 
 def calibration(across: Outcomes, within: Outcomes, gap: Yardstick) -> dict[Key, Estimate]:
@@ -59,7 +59,7 @@ def calibration(across: Outcomes, within: Outcomes, gap: Yardstick) -> dict[Key,
 
     Args:
         across, within: see `squared_errors`.
-        gap: mean gap of the train pairs, so that no measured pair is its own yardstick.
+        gap: mean gap of the train pairs, so that no measured pair contributes to its own yardstick.
     """
     ratios, n = {way: Key("ratio", direction=way) for way in DIRECTIONS}, across.pairs
     if moves_nothing(across) and moves_nothing(within) and gap.value:
@@ -128,15 +128,15 @@ def own_errors(paired: Outcomes, within: Outcomes) -> OwnErrors:
 def paired_r2(whole: Outcomes) -> Estimate:
     """Return R² of each pair's own gap when the whole stream at the site is taken from the other text of the pair.
 
-    R² is 1 - (squared distance of the counterfactual from the other text's score) / (squared gap of the pair). It says
-    how much of the difference has reached this position at this layer. The rest bypasses the position: later blocks
-    read other positions.
+    R² is 1 - (squared distance of the counterfactual from the other text's score) / (squared gap of the pair). This R²
+    is the share of the difference that has reached this position at this layer. The rest bypasses the position: later
+    blocks read other positions.
 
     Args:
         whole: outcomes of the whole stream with paired sources.
     """
-    gaps = np.concatenate([SIGN[one] * whole.gaps() for one in DIRECTIONS])
-    missed = np.concatenate([whole.moves(one) for one in DIRECTIONS]) - gaps
+    gaps = np.concatenate([SIGN[way] * whole.gaps() for way in DIRECTIONS])
+    missed = np.concatenate([whole.moves(way) for way in DIRECTIONS]) - gaps
     return ratio(missed**2, gaps**2, np.tile(whole.groups, 2)).complement()
 
 
@@ -146,7 +146,7 @@ def _in_gaps(across: Outcomes, within: Outcomes, gap: float) -> tuple[np.ndarray
     Both arrays have shape (2, units): one row for each direction, first the moves across kinds, then those within
     kinds.
     """
-    moves = (np.array([part.moves(one) for one in DIRECTIONS]) for part in (across, within))
+    moves = (np.array([part.moves(way) for way in DIRECTIONS]) for part in (across, within))
     crossed, alike = (each / (gap or math.nan) for each in moves)
-    signs = np.array([[SIGN[one]] for one in DIRECTIONS])
+    signs = np.array([[SIGN[way]] for way in DIRECTIONS])
     return np.hstack([crossed, alike]), np.hstack([crossed - signs, alike])

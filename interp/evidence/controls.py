@@ -1,4 +1,4 @@
-"""Controls: effects of other subspaces at the same site, for comparison with the subspace that was found."""
+"""Controls: effects of other subspaces at the same site, for comparison with Z."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ class SwapOutcomes:
         return own_errors(self.paired, self.within)
 
 
-def control(name: str, found: SwapOutcomes, others: Sequence[SwapOutcomes]) -> dict[Key, Estimate]:
-    """Return IIA and R² of the own gaps as means over the subspaces of a control, and the lead of the found subspace.
+def control(name: str, outcomes: SwapOutcomes, others: Sequence[SwapOutcomes]) -> dict[Key, Estimate]:
+    """Return IIA and R² of the own gaps as means over the subspaces of a control, and the lead of Z over these means.
 
     Differences are paired: both sides are measured on the same bases and sources.
 
     Args:
         name: key of the control.
-        found: outcomes of the subspace that is judged.
+        outcomes: outcomes of Z.
         others: outcomes of the subspaces of the control.
     """
-    groups = found.across.groups, found.across.source_groups
+    groups = outcomes.across.groups, outcomes.across.source_groups
     hits = np.mean([other.hits() for other in others], axis=0)
     errors = _mean_own([other.own for other in others])
     return iias([other.across for other in others], name) | {
-        Key("iia_over", name): paired_difference(found.hits(), hits, *groups),
+        Key("iia_over", name): paired_difference(outcomes.hits(), hits, *groups),
         Key("r2_own", name): errors.r2(),
-        Key("r2_own_over", name): found.own.above(errors),
+        Key("r2_own_over", name): outcomes.own.above(errors),
     }
 
 
@@ -67,17 +67,17 @@ def _mean_own(errors: Sequence[OwnErrors]) -> OwnErrors:
     return OwnErrors(mean, first.squares, first.groups, first.source_groups)
 
 
-def percentiles_among(name: str, found: SwapOutcomes, others: Sequence[SwapOutcomes]) -> dict[Key, Estimate]:
-    """Return the share of other subspaces that the found subspace exceeds in IIA and in R²; ties count half.
+def percentiles_among(name: str, outcomes: SwapOutcomes, others: Sequence[SwapOutcomes]) -> dict[Key, Estimate]:
+    """Return the shares of other subspaces that Z exceeds in IIA and in R²; ties count half.
 
     Args:
         name: key of the control that the other subspaces belong to.
-        found: outcomes of the subspace that is judged.
+        outcomes: outcomes of Z.
         others: outcomes of the subspaces of the control.
     """
     # Take the mean over single hits, whose sum is exact: ties of the two directions' means depend on rounding.
-    shares = found.hits().mean(), [other.hits().mean() for other in others]
-    r2s = -found.own.errors.mean(), [-other.own.errors.mean() for other in others]
+    shares = outcomes.hits().mean(), [other.hits().mean() for other in others]
+    r2s = -outcomes.own.errors.mean(), [-other.own.errors.mean() for other in others]
     return {Key("percentile_iia", name): _above(*shares), Key("percentile_r2_own", name): _above(*r2s)}
 
 

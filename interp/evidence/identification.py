@@ -24,14 +24,14 @@ def best_direction(train: PairsAtSite, subspace: Subspace) -> Rotation:
     return Rotation(basis_of(lever(train, subspace)).to(train.streams), subspace.site)
 
 
-def single(found: Outcomes, alone: Outcomes) -> dict[Key, Estimate]:
+def single(outcomes: Outcomes, alone: Outcomes) -> dict[Key, Estimate]:
     """Return the share of the shift that remains if Z is replaced by its best direction, and the IIA of that direction.
 
     The shift is summed over both directions.
 
     Args:
-        found, alone: outcomes of Z and of `best_direction`, with the same sources.
+        outcomes, alone: outcomes of Z and of `best_direction`, with the same sources.
     """
-    whole, part = (sum(SIGN[way] * each.moves(way) for way in DIRECTIONS) for each in (found, alone))
-    shares = ratio(np.asarray(part), np.asarray(whole), found.groups, found.source_groups)
+    whole, part = (sum(SIGN[way] * each.moves(way) for way in DIRECTIONS) for each in (outcomes, alone))
+    shares = ratio(np.asarray(part), np.asarray(whole), outcomes.groups, outcomes.source_groups)
     return {Key("single_share"): shares, Key("single_iia"): Estimate(alone.iia(), alone.pairs)}

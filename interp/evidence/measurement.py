@@ -1,4 +1,4 @@
-"""Measurement of a subspace at a site, in the order in which a reader should ask."""
+"""Measurement of a subspace at a site, with numbers in the order in which a reader should look at them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def measure_subspace(
     how: MeasurementSettings,
     traits: Float[np.ndarray, "m 3"] | None = None,
 ) -> Evidence:
-    """Measure a subspace on test pairs, in the same way in a sweep, for a fine-tuned model and in an evaluation.
+    """Measure a subspace on test pairs, in the same way in sweeps, in fine-tunings and in evaluations.
 
     Args:
         parts: pairs by split, at the site of the subspace. With controls, the gap, the kinds' means and the mean
@@ -83,43 +83,50 @@ def measure_subspace(
     test = parts["test"]
     if how.controls is None:
         outcomes = align(test, subspace, sources=how.search.sources, seed=how.search.seed)
-        return Evidence(_plain(outcomes), outcomes)
+        return Evidence(_simple_numbers(outcomes), outcomes)
     train, size = parts["train"], subspace.size
     val = parts.get("val", train)
     controls = {method.name.column: method.controls(train, val, size, how.search) for method in how.controls}
-    (own,) = how.swap(test, [subspace], DRAWS)
-    numbers = _plain(own.across) | _of_swaps(own, train) | _with_neutral(own, parts, subspace, controls)
+    (swaps,) = how.swap(test, [subspace], DRAWS)
+    numbers = (
+        _simple_numbers(swaps.across)
+        | _calibration_numbers(swaps, train)
+        | _necessity_numbers(swaps, parts, subspace, controls)
+    )
     numbers |= specificity(test, subspace, sources=how.search.sources, seed=how.search.seed)
-    numbers[Key("auc")] = separation(own.across, own.within)
+    numbers[Key("auc")] = separation(swaps.across, swaps.within)
     if traits is not None:
-        numbers |= rival(own.within, traits)
-    numbers |= _ceilings(test, subspace, how) | _among_controls(own, parts, subspace, controls, how)
-    return Evidence(numbers, own.across)
+        numbers |= rival(swaps.within, traits)
+    numbers |= _ceiling_numbers(test, subspace, how) | _control_numbers(swaps, parts, subspace, controls, how)
+    return Evidence(numbers, swaps.across)
 
 
-def _plain(outcomes: Outcomes) -> dict[Key, Estimate]:
+def _simple_numbers(outcomes: Outcomes) -> dict[Key, Estimate]:
     """Return preference, IIA and shift: the measures that need no controls."""
     return iias([outcomes]) | shifts(outcomes) | {Key("preference"): outcomes.preference()}
 
 
-def _of_swaps(own: SwapOutcomes, train: PairsAtSite) -> dict[Key, Estimate]:
+def _calibration_numbers(swaps: SwapOutcomes, train: PairsAtSite) -> dict[Key, Estimate]:
     """Return the gap, the spread of gaps, and the calibration of swaps of Z."""
     gap = yardstick(train.gaps.cpu().numpy(), np.asarray(train.pairs.clusters))
-    gaps = own.across.gaps().astype(np.float64)
+    gaps = swaps.across.gaps().astype(np.float64)
     spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else float("nan")
     return {
-        Key("gap"): clustered_mean(gaps, own.across.groups[: len(gaps)]),
+        Key("gap"): clustered_mean(gaps, swaps.across.groups[: len(gaps)]),
         Key("gap_train"): gap,
         Key("gap_sd"): Estimate(spread, len(gaps)),
-        **calibration(own.across, own.within, gap),
-        Key("r2_own"): own.own.r2(),
+        **calibration(swaps.across, swaps.within, gap),
+        Key("r2_own"): swaps.own.r2(),
     }
 
 
-def _with_neutral(
-    own: SwapOutcomes, parts: Mapping[str, PairsAtSite], subspace: Subspace, controls: Mapping[str, Sequence[Subspace]]
+def _necessity_numbers(
+    swaps: SwapOutcomes,
+    parts: Mapping[str, PairsAtSite],
+    subspace: Subspace,
+    controls: Mapping[str, Sequence[Subspace]],
 ) -> dict[Key, Estimate]:
-    """Return what is left of gap, preference and retrieval if Z of every text has one neutral value."""
+    """Return the shares left of gap, preference and retrieval if Z of every text has the same neutral value."""
     test, middle = parts["test"], parts["train"].midpoint
     compared = {name: controls[name] for name in _NEUTRALIZED if name in controls}
     others = [other for group in compared.values() for other in group]
@@ -127,13 +134,13 @@ def _with_neutral(
     left = iter(rest)
     return {
         **necessity(test, neutral),
-        Key("gap_kept_within"): kept_within(own.within),
+        Key("gap_kept_within"): kept_within(swaps.within),
         Key("retrieval_left"): retrieval_left(test, subspace, middle),
         **beyond_controls(test, neutral, {name: [next(left) for _ in group] for name, group in compared.items()}),
     }
 
 
-def _ceilings(test: PairsAtSite, subspace: Subspace, how: MeasurementSettings) -> dict[Key, Estimate]:
+def _ceiling_numbers(test: PairsAtSite, subspace: Subspace, how: MeasurementSettings) -> dict[Key, Estimate]:
     """Return measures of the whole stream and of the empty subspace, between which every subspace lies."""
     sources, seed = how.search.sources, how.search.seed
     everything = align(test, whole(subspace.width, test.site), sources="paired", seed=seed)
@@ -141,8 +148,8 @@ def _ceilings(test: PairsAtSite, subspace: Subspace, how: MeasurementSettings) -
     return {Key("r2", "whole"): paired_r2(everything)} | iias([everything], "whole") | iias([empty], "size0")
 
 
-def _among_controls(
-    own: SwapOutcomes,
+def _control_numbers(
+    swaps: SwapOutcomes,
     parts: Mapping[str, PairsAtSite],
     subspace: Subspace,
     controls: Mapping[str, Sequence[Subspace]],
@@ -152,7 +159,7 @@ def _among_controls(
 
     Each of these subspaces is swapped with the first source of each text alone.
     """
-    first = own.first_draw()
+    first = swaps.first_draw()
     others = [best_direction(parts["train"], subspace), *(other for group in controls.values() for other in group)]
     alone, *rest = how.swap(parts["test"], others, draws=1)
     numbers = single(first.across, alone.across)

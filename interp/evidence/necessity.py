@@ -1,10 +1,11 @@
 """Necessity: loss of the preference, and of nothing else, when Z does not tell the kinds apart.
 
-Z of every text is set to one neutral value. The rest of the preference says little by itself: later blocks may read the
+Z of every text is set to the same neutral value. The remaining preference alone shows little: later blocks may read the
 kind from other positions, or a large Z may hold most of the content of a text. In the second case a neutral value may
-destroy the preference together with everything else. Three further numbers are therefore reported: how much of the gap
-is left with neutral values of other subspaces of this size, how much retrieval is left, and whether the gap survives if
-Z is taken from another text of the same kind. The last change affects everything in Z except the kind.
+destroy the preference together with everything else. Three further numbers are therefore reported: the share of the gap
+that is left with neutral values of other subspaces of this size, the share of retrieval that is left, and the share of
+the gap that is left if Z is taken from another text of the same kind. The last change affects everything in Z except
+the kind.
 """
 
 from __future__ import annotations
@@ -59,14 +60,14 @@ def neutralize(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, " d"]
 
 @torch.inference_mode()
 def neutralize_all(part: PairsAtSite, subspaces: Sequence[Subspace], value: Float[Tensor, " d"]) -> list[Neutral]:
-    """Neutralize several subspaces, each by itself; one pass through the model serves all."""
-    own = part.streams
-    h = torch.stack([subspace.neutral(own, value) for subspace in subspaces], dim=1)
+    """Neutralize several subspaces, each alone, in one pass through the model."""
+    streams = part.streams
+    h = torch.stack([subspace.neutral(streams, value) for subspace in subspaces], dim=1)
     scores = push_scores(part.pairs.run, part.pairs.targets, part.site, h).cpu().numpy()
     return [Neutral(*scores[:, number].reshape(2, -1)) for number in range(len(subspaces))]
 
 
-def necessity(part: PairsAtSite, found: Neutral) -> dict[Key, Estimate]:
+def necessity(part: PairsAtSite, neutral: Neutral) -> dict[Key, Estimate]:
     """Return preference accuracy and gap with a neutral Z, and the shares left of the gap and of the preference.
 
     The share of the preference is that of its excess over 50 %. If the preference is in Z, preference accuracy is at
@@ -74,21 +75,21 @@ def necessity(part: PairsAtSite, found: Neutral) -> dict[Key, Estimate]:
 
     Args:
         part: pairs at the site.
-        found: scores with a neutral Z.
+        neutral: scores with a neutral Z.
     """
     groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
     negative, positive = part.clean.cpu().numpy().reshape(2, -1)
-    hits, clean = preference(found.positive, found.negative), preference(positive, negative)
+    hits, clean = preference(neutral.positive, neutral.negative), preference(positive, negative)
     return {
         Key("neutral_preference"): clustered_share(hits, groups),
-        Key("neutral_gap"): clustered_mean(found.gaps, groups),
-        Key("gap_left"): _share_left(found.gaps, gaps, groups),
+        Key("neutral_gap"): clustered_mean(neutral.gaps, groups),
+        Key("gap_left"): _share_left(neutral.gaps, gaps, groups),
         Key("preference_left"): _share_left(hits - 0.5, clean - 0.5, groups),
     }
 
 
 def _share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Estimate:
-    """Return the ratio of two means over the same units; the result is exact if nothing is left, or everything."""
+    """Return the ratio of two means over the same units; the result is exact if nothing or everything is left."""
     for share in (0.0, 1.0):
         if before.any() and not settled(after - share * before).any():
             return Estimate(share, len(after), share, share)
@@ -98,9 +99,9 @@ def _share_left(after: np.ndarray, before: np.ndarray, groups: np.ndarray) -> Es
 def kept_within(within: Outcomes) -> Estimate:
     """Return the share of the gap that is kept if both texts of a pair get Z of other texts of their own kinds.
 
-    The share is about 1 if Z encodes the kind of a text and the rest goes around Z. It is 0 if Z alone does not encode
-    the kind: if the kind is encoded in a combination of Z and the rest, any exchange of Z loses it, including a neutral
-    value.
+    The share is about 1 if Z encodes the kind of a text and everything else goes around Z. The share is 0 if a
+    combination of Z and the rest of the stream encodes the kind, since every exchange of Z then destroys this
+    combination, including a neutral value.
 
     Args:
         within: outcomes of swaps within a kind.
@@ -113,25 +114,25 @@ def kept_within(within: Outcomes) -> Estimate:
 
 
 def beyond_controls(
-    part: PairsAtSite, found: Neutral, controls: Mapping[str, Sequence[Neutral]]
+    part: PairsAtSite, neutral: Neutral, controls: Mapping[str, Sequence[Neutral]]
 ) -> dict[Key, Estimate]:
-    """Return how much less of the gap, in absolute value, a neutral Z leaves than neutral controls leave.
+    """Return by how much a neutral Z leaves less of the gap, in absolute value, than neutral controls leave.
 
     Args:
         part: pairs at the site.
-        found: scores with a neutral Z.
+        neutral: scores with a neutral Z.
         controls: key of a control -> scores with each of its subspaces neutral, which are averaged.
 
     Returns:
         Difference for each control as a share of the gap, paired over pairs.
     """
     groups, gaps = np.asarray(part.pairs.clusters), part.gaps.cpu().numpy()
-    own = _towards_zero(found)
+    kept = _towards_zero(neutral)
     out: dict[Key, Estimate] = {}
     for name, others in controls.items():
         left = np.mean([_towards_zero(other) for other in others], axis=0)
-        less = settled(left - own)
-        out[Key("left_below", name)] = ratio(less, gaps, groups) if less.any() else Estimate(0.0, len(own), 0.0, 0.0)
+        less = settled(left - kept)
+        out[Key("left_below", name)] = ratio(less, gaps, groups) if less.any() else Estimate(0.0, len(kept), 0.0, 0.0)
     return out
 
 
@@ -147,10 +148,10 @@ def retrieval_left(part: PairsAtSite, subspace: Subspace, value: Float[Tensor, "
     Each text must find its own image among `interp.evidence.specificity.AMONG`. The result is NaN if the unchanged
     texts are not above chance.
     """
-    own, n = part.streams, len(part)
+    streams, n = part.streams, len(part)
     groups = np.tile(np.asarray(part.pairs.clusters), 2)
     hits = []
-    for h in (own, subspace.neutral(own, value)):
+    for h in (streams, subspace.neutral(streams, value)):
         embedded = push_all(part.pairs.run, part.site, h)
         halves = zip(embedded.split(n), part.pairs.targets.split(n), strict=True)
         hits.append(np.concatenate([retrieval_hits(texts, images) for texts, images in halves]))

@@ -19,7 +19,7 @@ from interp.subspaces.outcomes import Outcomes
 _TRAITS = ("words", "names", "frequency")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?:]\s*$|^\s*$")
-CLOSE = 0.1  # difference in length that counts as none, as a share of the mean length; one word always counts as none
+CLOSE = 0.1  # difference in length that is ignored, as a share of the mean length; one word is always ignored
 
 
 def traits_of(texts: Sequence[str]) -> Float[np.ndarray, "m 3"]:
@@ -32,10 +32,10 @@ def traits_of(texts: Sequence[str]) -> Float[np.ndarray, "m 3"]:
 
 
 def _traits(text: str) -> tuple[float, float, float]:
-    found = list(_WORD.finditer(text))
-    names = sum(word.group()[0].isupper() and not _SENTENCE_END.search(text[: word.start()]) for word in found)
-    frequencies = [_frequency(word.group().casefold()) for word in found]
-    return float(len(found)), float(names), float(np.mean(frequencies)) if frequencies else 0.0
+    matches = list(_WORD.finditer(text))
+    names = sum(word.group()[0].isupper() and not _SENTENCE_END.search(text[: word.start()]) for word in matches)
+    frequencies = [_frequency(word.group().casefold()) for word in matches]
+    return float(len(matches)), float(names), float(np.mean(frequencies)) if frequencies else 0.0
 
 
 @lru_cache(maxsize=100_000)
@@ -44,7 +44,7 @@ def _frequency(word: str) -> float:
 
 
 def rival(within: Outcomes, traits: Float[np.ndarray, "m 3"]) -> dict[Key, Estimate]:
-    """Return how far traits of texts explain the effects of Z, and the gap of pairs whose texts are equally long.
+    """Return the share of Z's effects that traits of texts explain, and the gap of pairs with equally long texts.
 
     Args:
         within: outcomes of swaps within a kind, where the kind itself explains nothing.
@@ -73,8 +73,8 @@ def explained(within: Outcomes, traits: Float[np.ndarray, "2 n c"]) -> Estimate:
     if moves_nothing(within):
         return Estimate(float("nan"), within.pairs)
     bases = np.tile(np.arange(within.pairs), len(within.groups) // within.pairs)
-    own = {"up": traits[1], "down": traits[0]}  # the kind of the base determines the direction
-    apart = [own[way][within.sources] - own[way][bases] for way in DIRECTIONS]
+    by_direction = {"up": traits[1], "down": traits[0]}  # the kind of the base determines the direction
+    apart = [by_direction[way][within.sources] - by_direction[way][bases] for way in DIRECTIONS]
     moves = [within.moves(way) for way in DIRECTIONS]
     spread = np.sqrt(np.mean(np.square(apart), axis=(0, 1)))
     scaled = [each / np.where(spread > 0, spread, 1.0) for each in apart]

@@ -1,4 +1,4 @@
-"""Preference by words alone: a classifier without images, which an edit must beat to show anything about images."""
+"""Preference by words alone: a classifier without images. An edit must beat it to show anything about images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interp.stats.bag_of_words import bayes_preference
 
 
 def words_alone(train: Sequence[str], test: Sequence[str], groups: Sequence[str]) -> Estimate:
-    """Return how often a naive Bayes classifier of word counts prefers the positive text of a pair.
+    """Return the share of pairs in which a naive Bayes classifier of word counts prefers the positive text.
 
     The classifier sees neither the image nor the order of words. Ties count half.
 

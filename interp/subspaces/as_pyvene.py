@@ -34,36 +34,38 @@ def to_pyvene(rotation: Rotation, kind: Kind = "low-rank") -> Any:
         kind: ``low-rank``, a `LowRankRotatedSpaceIntervention` of these k columns; ``rotated``, a
             `RotatedSpaceIntervention` of d columns, of which the first k are these columns and are swapped; or
             ``boundless``, a `BoundlessRotatedSpaceIntervention` of the same d columns, with its boundary at k / d and a
-            mask of zeros and ones. pyvene's own mask gives the first direction a half. Here, directions are shifted by
-            half a step.
+            mask of zeros and ones. pyvene's default mask gives the first direction a weight of one half. Here,
+            directions are shifted by half a step.
 
     Raises:
-        PyveneError: k is 0, for which pyvene has no intervention; the kind is unknown; or pyvene's boundary cannot be
-            at k.
+        PyveneError: k is 0, the kind is unknown, or pyvene's boundary cannot be at k. pyvene has no intervention for
+            k = 0.
     """
     pyvene = import_pyvene()
     basis, width, size = rotation.basis, rotation.width, rotation.size
     if kind not in get_args(Kind):
         raise PyveneError(f"unknown kind '{kind}'; known: {', '.join(get_args(Kind))}")
     if size == 0:
-        raise PyveneError("pyvene has no intervention on a subspace of size 0")
+        raise PyveneError(
+            "pyvene has no intervention on a subspace of size 0; use a rotation with at least 1 direction"
+        )
     if kind == "boundless":
         _check_boundary(width, size, basis.dtype)
-    full = _completed(basis.detach().cpu())
+    full = _complete_basis(basis.detach().cpu())
     if kind == "low-rank":
-        found = pyvene.LowRankRotatedSpaceIntervention(embed_dim=width, low_rank_dimension=size)
+        intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=width, low_rank_dimension=size)
     elif kind == "rotated":
-        found = pyvene.RotatedSpaceIntervention(embed_dim=width)
-        found.set_interchange_dim(size)
+        intervention = pyvene.RotatedSpaceIntervention(embed_dim=width)
+        intervention.set_interchange_dim(size)
     else:
-        found = pyvene.BoundlessRotatedSpaceIntervention(embed_dim=width)
-        found.set_intervention_boundaries(size / width)
-        found.set_temperature(torch.tensor(HARD))
-        found.intervention_population.data = torch.arange(width) + HALF
-    found.to(full.dtype)
+        intervention = pyvene.BoundlessRotatedSpaceIntervention(embed_dim=width)
+        intervention.set_intervention_boundaries(size / width)
+        intervention.set_temperature(torch.tensor(HARD))
+        intervention.intervention_population.data = torch.arange(width) + HALF
+    intervention.to(full.dtype)
     # The trained parameter rotates this matrix; its initial rotation is the identity.
-    found.rotate_layer.parametrizations.weight[0].base = full
-    return found
+    intervention.rotate_layer.parametrizations.weight[0].base = full
+    return intervention
 
 
 def from_pyvene(intervention: Any, site: Site) -> Rotation:
@@ -76,16 +78,16 @@ def from_pyvene(intervention: Any, site: Site) -> Rotation:
         PyveneError: the intervention has no rotation.
         RotationError: its columns are not orthonormal.
     """
-    basis, facts = _swapped(intervention)
+    basis, facts = _swapped_basis(intervention)
     return Rotation(basis, site, facts)
 
 
-def _swapped(intervention: Any) -> tuple[Basis, dict[str, Any]]:
+def _swapped_basis(intervention: Any) -> tuple[Basis, dict[str, Any]]:
     """Return the basis of the subspace that an intervention swaps, and facts about it."""
     kind = type(intervention).__name__
     layer = getattr(intervention, "rotate_layer", None)
     if layer is None:
-        raise PyveneError(f"a {kind} has no rotation: there is no subspace to take from it")
+        raise PyveneError(f"a {kind} has no rotation, so it has no subspace to convert; use a rotated intervention")
     weight = layer.weight.detach().clone()
     facts: dict[str, Any] = {"pyvene": kind}
     if kind == "LowRankRotatedSpaceIntervention":
@@ -104,7 +106,9 @@ def _mask(intervention: Any, kind: str) -> Float[Tensor, " d"]:
         return _below(boundary, intervention.intervention_population, temperature)
     if kind == "SigmoidMaskRotatedSpaceIntervention":
         return torch.sigmoid(intervention.masks.detach() / intervention.temperature.detach())
-    raise PyveneError(f"of a {kind} it is not known here which subspace it swaps")
+    raise PyveneError(
+        f"cannot tell which subspace a {kind} swaps; use a low-rank, rotated, boundless or sigmoid-mask intervention"
+    )
 
 
 def _below(
@@ -112,7 +116,7 @@ def _below(
 ) -> Float[Tensor, " d"]:
     """Return the share of each direction that pyvene swaps, given its boundary as a share of d.
 
-    The lower end of the mask at 0 is left out, which would halve the first direction without reason.
+    pyvene's masks also have a lower end at 0, which halves the first direction without reason. This end is left out.
     """
     return torch.sigmoid((boundary.clamp(LEAST, 1)[0] * len(population) - population) / temperature)
 
@@ -132,7 +136,7 @@ def _check_boundary(width: int, size: int, dtype: torch.dtype) -> None:
         )
 
 
-def _completed(basis: Basis) -> Float[Tensor, "d d"]:
+def _complete_basis(basis: Basis) -> Float[Tensor, "d d"]:
     """Return an orthonormal basis of the whole stream that begins with these columns."""
     rest = torch.linalg.svd(basis.double(), full_matrices=True)[0][:, basis.shape[1] :]
     return torch.cat([basis, rest.to(basis)], dim=1)

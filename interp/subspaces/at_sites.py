@@ -36,10 +36,10 @@ def joined(
         rest: rest of the block for all inputs, from `Component.split`.
         rows: inputs that `h` belongs to.
     """
-    own = None if rest is None else rest[rows]
-    if own is not None and h.ndim == 3:
-        own = own[:, None].expand(-1, h.shape[1], -1)
-    after = site.part.join(block, own, h)
+    rest_rows = None if rest is None else rest[rows]
+    if rest_rows is not None and h.ndim == 3:
+        rest_rows = rest_rows[:, None].expand(-1, h.shape[1], -1)
+    after = site.part.join(block, rest_rows, h)
     return after if site.component == BLOCK else changed(block, after)  # the stream itself is already changed
 
 
@@ -56,7 +56,7 @@ def run_again(
     Args:
         above: blocks that follow.
         hidden: stream before these blocks at all tokens of some texts, packed; None if no block follows.
-        places: row of each token of n texts in `hidden`; arbitrary behind EOT.
+        places: row of each token of n texts in `hidden`; arbitrary for tokens behind EOT.
         eot: position of EOT in each text, on the CPU.
         h: one stream for each text, shape (n, d), or c streams, shape (n, c, d).
     """
@@ -80,8 +80,8 @@ def at_site(table: Mapping[Site, Tensor], site: Site) -> Tensor:
 
 def not_kept(kept: Iterable[Site], site: Site) -> SiteMismatch:
     """Return the error of a site that a run did not keep."""
-    known = ", ".join(one.label for one in sorted(kept, key=_order))
-    return SiteMismatch(f"the clean run kept {known}, not {site}; run it again with {site} in `sites`")
+    labels = ", ".join(other.label for other in sorted(kept, key=_order))
+    return SiteMismatch(f"the clean run kept {labels}, not {site}; run it again with {site} in `sites`")
 
 
 def _order(site: Site) -> tuple[int, str]:
@@ -92,7 +92,7 @@ class SiteValues:
     """Values at sites, and the rests of their blocks, filled batch by batch."""
 
     def __init__(self, n: int, sites: Sequence[Site], empty: Float[Tensor, "0 d"]) -> None:
-        """Make room for n inputs at some sites.
+        """Allocate memory for the values of n inputs at the given sites.
 
         Args:
             empty: a tensor of the dtype and width of the values, on their device.
@@ -131,8 +131,8 @@ def check_sites(clip: Clip, tower: Tower, sites: Iterable[Site]) -> list[Site]:
     wanted = sorted(set(sites), key=_order)
     for site in wanted:
         if site.tower != tower:
-            raise SiteMismatch(f"a clean run in the {tower} tower has no site {site}")
+            raise SiteMismatch(f"{site} is not in the {tower} tower; a clean run keeps sites of one tower")
         site.check(clip)
     if not wanted:
-        raise ValueError("no sites given; a clean run keeps the values at one site at least")
+        raise ValueError("no sites given: a clean run needs at least one site")
     return wanted

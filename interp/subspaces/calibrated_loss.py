@@ -1,4 +1,4 @@
-"""Calibration terms of calibrated IIT-DAS: swaps of Z move scores equally, by the gap, and without Z no gap is left.
+"""Calibration terms of calibrated IIT-DAS: swaps of Z move all scores by the gap, and no gap is left without Z.
 
 All quantities are in logits. For n pairs, g is the gap between the mean logits of positive and negative texts. A swap
 across kinds moves a logit by m in the predicted direction, and a swap within a kind moves it by w. m_up and m_down are
@@ -38,7 +38,7 @@ FLOOR = 0.25  # of squared logits, against division by a gap near 0
 
 @dataclass(frozen=True, eq=False)
 class SwappedLogits:
-    """Logits of m = 2 n texts, first the negative texts, then the positive ones, with their own Z and with another Z.
+    """Logits of m = 2 n texts with their own Z and with another Z, first the negative texts, then the positive texts.
 
     Attributes:
         clean: logits of the unchanged texts.
@@ -68,16 +68,16 @@ def swapped_logits(
         swap: function that gives base streams the Z of source streams.
         source, within: for each pair, the pair that its source text comes from, of the other kind and of its own kind.
         clean: logits of the unchanged negative texts, then of the positive texts.
-        share: pairs that this process computes, the others coming from other processes; by default all.
+        share: pairs that this process computes; other processes compute the others. By default all pairs.
     """
     n, streams = len(pairs), pairs.run.stream(site)
     share = share or Share.of(n, 1, 0)
     rows = share.pairs.to(streams.device)
     bases, across = interventions(rows, source.to(rows))
     _, alike = interventions(rows, within.to(rows), within=True)
-    own = streams[bases]
-    middle = streams.reshape(2, n, -1).mean(1).mean(0).expand_as(own)
-    h = torch.stack([swap(own, given) for given in (streams[across], streams[alike], middle)], dim=1)
+    base = streams[bases]
+    middle = streams.reshape(2, n, -1).mean(1).mean(0).expand_as(base)
+    h = torch.stack([swap(base, given) for given in (streams[across], streams[alike], middle)], dim=1)
     moved = (pairs.run.take(bases).push(site, h) * pairs.targets[bases][:, None]).sum(-1) * pairs.logit_scale
     return SwappedLogits(clean, *share.joined(moved).unbind(1))
 
@@ -94,33 +94,35 @@ def rotation_loss(weight: float, seed: int) -> Loss:
         pairs, draw = part.pairs.take(rows), torch.Generator().manual_seed(seed + int(rows.sum()))
         source, within = (draw_sources(len(rows), "random", draw, pairs.clusters) for _ in range(2))
         clean = part.clean[torch.cat([rows, rows + len(part)])] * pairs.logit_scale
-        found = [swapped_logits(pairs, part.site, swap, source, within, clean) for swap in swaps]
-        return torch.stack([counterfactual_loss(clean, one.across) + weight * calibration_loss(one) for one in found])
+        swapped = [swapped_logits(pairs, part.site, swap, source, within, clean) for swap in swaps]
+        return torch.stack(
+            [counterfactual_loss(clean, logits.across) + weight * calibration_loss(logits) for logits in swapped]
+        )
 
     return loss
 
 
-def calibration_loss(found: SwappedLogits) -> Tensor:
+def calibration_loss(logits: SwappedLogits) -> Tensor:
     """Return spread + shift + neutral, as defined in this module; no unit."""
-    return torch.stack([term(found) for term in TERMS.values()]).sum()
+    return torch.stack([term(logits) for term in TERMS.values()]).sum()
 
 
-def spread(found: SwappedLogits) -> Tensor:
-    """Return the variance of moves across kinds plus the mean squared move within one, over the squared mean shift."""
-    crossed = _signed(found.across - found.clean)
+def spread(logits: SwappedLogits) -> Tensor:
+    """Return the variance of moves across kinds plus the mean squared move within kinds, over the squared shift."""
+    crossed = _signed(logits.across - logits.clean)
     uneven = ((crossed - crossed.mean(1, keepdim=True)) ** 2).mean()
-    return (uneven + ((found.within - found.clean) ** 2).mean()) / (crossed.mean() ** 2 + FLOOR)
+    return (uneven + ((logits.within - logits.clean) ** 2).mean()) / (crossed.mean() ** 2 + FLOOR)
 
 
-def shift(found: SwappedLogits) -> Tensor:
+def shift(logits: SwappedLogits) -> Tensor:
     """Return the squared distance of the mean shift in each direction from the gap, in units of the squared gap."""
-    gap = _gap(found.clean)
-    return ((_signed(found.across - found.clean).mean(1) - gap) ** 2).mean() / (gap**2 + FLOOR)
+    gap = _gap(logits.clean)
+    return ((_signed(logits.across - logits.clean).mean(1) - gap) ** 2).mean() / (gap**2 + FLOOR)
 
 
-def neutral(found: SwappedLogits) -> Tensor:
+def neutral(logits: SwappedLogits) -> Tensor:
     """Return the squared gap that is left with a neutral Z, in units of the squared gap."""
-    return _gap(found.neutral) ** 2 / (_gap(found.clean) ** 2 + FLOOR)
+    return _gap(logits.neutral) ** 2 / (_gap(logits.clean) ** 2 + FLOOR)
 
 
 TERMS: dict[str, Callable[[SwappedLogits], Tensor]] = {"spread": spread, "shift": shift, "neutral": neutral}

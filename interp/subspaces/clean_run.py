@@ -1,4 +1,4 @@
-"""Clean runs: inputs run once, with everything that any number of interventions on them need.
+"""Clean runs of inputs, which keep everything that any number of interventions on these inputs need.
 
 A text is read at EOT, its last token. In a causal text tower such as CLIP's, a change at EOT reaches no other position.
 A counterfactual is therefore the changed EOT vector, pushed through the remaining blocks against the keys and values of
@@ -42,12 +42,12 @@ from interp.subspaces.at_sites import SiteValues, at_site, check_sites, inputs_a
 
 @runtime_checkable
 class CleanRun(Protocol):
-    """Values at sites of some inputs, and the network above the sites to push other values through."""
+    """Values of inputs at sites, and the network above the sites through which other values can be pushed."""
 
     def __len__(self) -> int: ...
 
     def take(self, rows: Int[Tensor, " m"]) -> CleanRun:
-        """Return the run of some inputs, in the order given; nothing is copied or computed."""
+        """Return the run of the inputs in the given rows, in the order given; nothing is copied or computed."""
         ...
 
     def stream(self, site: Site) -> Streams:
@@ -315,6 +315,6 @@ def clean_images(clip: Clip, images: Images, sites: Iterable[Site], *, batch_siz
             taken.put(number, rows, Parts(*(part[:, 0] for part in parts)), slice(None))
             if number in grids:
                 grids[number].append(hidden)
-    whole = {number: torch.cat(some) for number, some in grids.items()}
+    whole = {number: torch.cat(grid) for number, grid in grids.items()}
     by_site = {site: whole[site.block] for site in wanted}
     return VisionRun(clip, pixels, taken.streams, taken.rests, by_site, torch.arange(len(pixels)))

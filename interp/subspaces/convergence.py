@@ -26,22 +26,22 @@ def slopes(train: PairsAtSite, subspaces: Sequence[Subspace], sources: Sources, 
     subspace that is not a rotation. To search in other coordinates, give `search` runs whose streams are in these
     coordinates.
     """
-    rotations = [one for one in subspaces if isinstance(one, Rotation)]
+    rotations = [rotation for rotation in subspaces if isinstance(rotation, Rotation)]
     draw = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(train), generator=draw)[:MOST_PAIRS]
     if len(drawn) < 4:
         return [math.nan] * len(subspaces)
     whitening = train.whitening.double()
     unwhitened = torch.linalg.inv(whitening)
-    turned = [torch.linalg.qr(unwhitened @ one.basis.double())[0] for one in rotations]
+    turned = [torch.linalg.qr(unwhitened @ rotation.basis.double())[0] for rotation in rotations]
     halves = []
     for rows in drawn.chunk(2):
         half = PairsAtSite(train.pairs.take(rows), train.site)
         source = draw_sources(len(half), sources, draw, half.pairs.clusters)
         halves.append(_gradients(half, turned, whitening, source, loss))
-    products = [float((one * other).sum()) for one, other in zip(*halves, strict=True)]
-    found = iter([math.sqrt(max(0.0, product)) for product in products])
-    return [next(found) if isinstance(one, Rotation) else math.nan for one in subspaces]
+    products = [float((first * second).sum()) for first, second in zip(*halves, strict=True)]
+    norms = iter([math.sqrt(max(0.0, product)) for product in products])
+    return [next(norms) if isinstance(subspace, Rotation) else math.nan for subspace in subspaces]
 
 
 def _gradients(

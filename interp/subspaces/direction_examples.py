@@ -44,28 +44,29 @@ class _DirectionExamples:
         return f"Described({len(self.leading)} leading of {self.size} directions at {self.rotation.site})"
 
     def _repr_html_(self) -> str:
-        """Return HTML for notebooks: words and texts at the ends of each direction, with images that can be opened."""
+        """Return HTML for notebooks: the words and texts at the ends of each direction, with all readable images."""
         if not self.leading:
             return "<p>There is no direction in Z along which these texts differ.</p>"
         pictures = self._pictures()
         parts = []
-        for number, one in enumerate(self.leading, 1):
-            ends = "".join(_end_html(sign, end, pictures) for sign, end in zip(("+", MINUS), one.ends, strict=True))
-            said = escape(f"{number}. {one.title}: {one.summary}")
-            parts.append(f'<h4>{said}</h4><div style="display:flex;flex-wrap:wrap;gap:1em 2em">{ends}</div>')
+        for number, direction in enumerate(self.leading, 1):
+            signed_ends = zip(("+", MINUS), direction.ends, strict=True)
+            ends = "".join(_end_html(sign, end, pictures) for sign, end in signed_ends)
+            heading = escape(f"{number}. {direction.title}: {direction.summary}")
+            parts.append(f'<h4>{heading}</h4><div style="display:flex;flex-wrap:wrap;gap:1em 2em">{ends}</div>')
         return "".join(parts)
 
     def _pictures(self) -> dict[str, str]:
         """Return the image of each pair with a text at an end, as an element of HTML, by id."""
         if not isinstance(self.pairs, PairSet):
             return {}
-        known, out = {pair.id: pair for pair in self.pairs.pairs}, {}
+        by_id, out = {pair.id: pair for pair in self.pairs.pairs}, {}
         for name in pairs_at_ends(self.leading):
             try:
-                content = base64.b64encode(small_jpeg(self.pairs.open_image(known[name]))).decode()
+                content = base64.b64encode(small_jpeg(self.pairs.open_image(by_id[name]))).decode()
             except DataError:
                 continue
-            alt, style = escape(known[name].positive), "height:4em;margin:0;vertical-align:middle"
+            alt, style = escape(by_id[name].positive), "height:4em;margin:0;vertical-align:middle"
             out[name] = f'<img src="data:image/jpeg;base64,{content}" alt="{alt}" style="{style}"> '
         return out
 
@@ -90,14 +91,16 @@ def describe(
 ) -> _DirectionExamples:
     """Describe Z by its leading directions, with the texts and the words at both ends of each.
 
-    Any basis of Z is as valid as another, so a meaningful basis is chosen. The difference of the kinds' means within Z
-    comes first, followed by the principal components, within Z, of the rest. An end shows the texts that lie furthest
-    out, one per article, and words by the mean of the texts that hold them (`interp.runs.directions` explains each
-    number). If Z is empty, or if texts do not differ in Z, there are no directions.
+    All bases of Z are equally valid, so a meaningful basis is chosen. The difference of the kinds' means within Z comes
+    first. The principal components of the rest, within Z, follow. An end shows the texts that lie furthest out, at most
+    one per article. An end also shows words, ranked by the mean of the texts that contain them;
+    `interp.runs.directions` explains each number. If Z is empty, or if texts do not differ in Z, there are no
+    directions.
 
     Args:
         clip: model in which Z was found.
-        pairs: pairs whose texts are used, preferably pairs that Z was not found with; a `PairSet` also shows images.
+        pairs: pairs whose texts are used, preferably pairs that the search for Z did not use; a `PairSet` also shows
+            images.
         most: largest number of directions; there are no more than `rotation.size`.
         on_batch: function that is called with the number of texts after each batch, for a progress bar.
 
@@ -107,27 +110,27 @@ def describe(
     """
     if rotation.site.tower != "text":
         raise RotationError(
-            f"only texts can be described, and Z at {rotation.site} is of images; what it says of them: "
-            "clean_images(clip, images, [site]).stream(site) @ rotation.basis"
+            f"describe() needs a site in the text tower, and Z is at {rotation.site}; read the coordinates of images "
+            "with clean_images(clip, images, [site]).stream(site) @ rotation.basis"
         )
     if not len(pairs):
-        raise RotationError("there are no pairs to describe Z with; take a split that has some")
+        raise RotationError("there are no pairs to describe Z with; choose a split that has pairs")
     rotation.check(clip)
-    said = pairs.texts
-    tokens = pairs.tokens_for(clip) if isinstance(pairs, EmbeddedPairs) else tokenize(clip, said)
-    inside = _inside(rotation, clip, tokens, on_batch)
+    contents = pairs.texts
+    tokens = pairs.tokens_for(clip) if isinstance(pairs, EmbeddedPairs) else tokenize(clip, contents)
+    inside = _coordinates(rotation, clip, tokens, on_batch)
     texts = [
-        Text(kind, said[row], tokens.words[row], pair.id, pair.group)
+        Text(kind, contents[row], tokens.words[row], pair.id, pair.group)
         for row, (kind, pair) in enumerate((kind, pair) for kind in pairs.contrast.kinds for pair in pairs.pairs)
     ]
-    found = axes(inside, most)
-    turned = np.stack([axis for _, axis in found], axis=1) if found else np.zeros((rotation.size, 0))
+    directions = axes(inside, most)
+    turned = np.stack([axis for _, axis in directions], axis=1) if directions else np.zeros((rotation.size, 0))
     basis = (rotation.basis.cpu().double() @ torch.from_numpy(turned)).to(rotation.basis)
-    each = tuple(leading(inside, title, axis, texts) for title, axis in found)
+    each = tuple(leading(inside, title, axis, texts) for title, axis in directions)
     return _DirectionExamples(replace(rotation, basis=basis, facts={}), each, pairs, rotation.size)
 
 
-def _inside(
+def _coordinates(
     rotation: Rotation, clip: Clip, tokens: Tokens, on_batch: Callable[[int], object]
 ) -> Float[np.ndarray, "n k"]:
     """Return the coordinates of each text in Z, relative to the mean of all texts."""

@@ -1,4 +1,4 @@
-"""Interchange intervention on clean runs: exact, and cheap, since only the changed position runs again."""
+"""Exact interchange interventions on clean runs, which are cheap since only the changed position runs again."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def interchange(base: Run, source: Run, subspace: Subspace, *, batch_size: int =
     if not base.tower == source.tower == site.tower:
         raise SiteMismatch(f"a subspace at {site.label} needs {site.tower} runs, got {base.tower} and {source.tower}")
     if len(base) != len(source):
-        raise SiteMismatch(f"as many base as source inputs are needed, got {len(base)} and {len(source)}")
+        raise SiteMismatch(f"base and source need equally many inputs, got {len(base)} and {len(source)}")
     subspace.check(base.clip)
     out: Tensor | None = None
     for rows in base.batches(batch_size):
-        some, other = base.take(rows), source.take(rows)
-        h = subspace.swap(some.stream(site), other.stream(site))
-        pushed = some.push(site, h)
+        bases, sources = base.take(rows), source.take(rows)
+        h = subspace.swap(bases.stream(site), sources.stream(site))
+        pushed = bases.push(site, h)
         out = torch.empty(len(base), pushed.shape[1], dtype=pushed.dtype, device=pushed.device) if out is None else out
         out[rows] = pushed
     return torch.empty(0, base.clip.embed_dim) if out is None else out

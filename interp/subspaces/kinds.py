@@ -1,4 +1,4 @@
-"""Kinds of subspaces, by the name in their files: each is a class with `load`, and one line in the registry."""
+"""Kinds of subspaces, by the name in their files. Each kind is a class with `load`, and one line in the registry."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def load_subspace(path: Path | str) -> Subspace:
 def _kind(about: bytes | None) -> str:
     """Return the kind in a .json file; by default a rotation, whose loader then reports the fault of the file."""
     try:
-        found = json.loads(about or b"{}")
+        content = json.loads(about or b"{}")
     except ValueError:
         return KIND
-    kind = found.get("kind", KIND) if isinstance(found, dict) else KIND
+    kind = content.get("kind", KIND) if isinstance(content, dict) else KIND
     return kind if isinstance(kind, str) else KIND

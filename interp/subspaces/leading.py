@@ -1,12 +1,12 @@
 """Leading directions of a subspace Z for given texts, and the texts and the words at their ends.
 
-Any basis of Z describes it as well as another, so a meaningful basis is chosen. The first direction is that of the
-difference of the kinds' mean streams, within Z. The others are the principal components, within Z, of the streams
-without that direction. All directions are orthogonal, and do not depend on the basis that Z came with.
+All bases of Z describe it equally well, so a meaningful basis is chosen. The first direction is the difference of the
+kinds' mean streams, within Z. The others are the principal components, within Z, of the streams without the first
+direction. All directions are orthogonal, and do not depend on the basis in which Z is given.
 
 The sign of the first direction puts the mean of positive texts at its upper end. The sign of a component puts positive
-texts above negative ones more often than not. The latter carries little information: if means agree, kinds differ only
-in the shape of their distributions.
+texts above negative texts in more than half of the comparisons. The sign of a component carries little information,
+since the kinds then differ only in the shape of their distributions.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def axes(inside: Float[np.ndarray, "n k"], most: int) -> list[tuple[str, Float[n
         left = inside - np.outer(inside @ first, first)
     variances, vectors = np.linalg.eigh(left.T @ left / len(left))
     kept = [vectors[:, i] for i in np.argsort(-variances, kind="stable") if variances[i] > ROUNDING * total]
-    out += [(f"principal component {number} of the rest", _turned(axis, inside)) for number, axis in enumerate(kept, 1)]
+    out += [
+        (f"principal component {number} of the rest", _with_sign(axis, inside)) for number, axis in enumerate(kept, 1)
+    ]
     return out[:most]
 
 
@@ -74,18 +76,18 @@ def _by_kind(inside: np.ndarray) -> np.ndarray:
     return inside.reshape(2, len(inside) // 2, *inside.shape[1:])
 
 
-def _turned(axis: Float[np.ndarray, " k"], inside: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+def _with_sign(axis: Float[np.ndarray, " k"], inside: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     """Return the axis with the sign by which positive texts lie above negative ones.
 
     In case of a tie, the text furthest out is above 0. If two texts are equally far out, the first text is above 0.
     """
     values = inside @ axis
-    leans = _above(*_by_kind(values)) - 0.5, (values.max() + values.min()) / values.std(), values[0]
+    leans = _auc(*_by_kind(values)) - 0.5, (values.max() + values.min()) / values.std(), values[0]
     return axis if next((lean for lean in leans if abs(lean) > _TIE), 1) > 0 else -axis
 
 
-def _above(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Return the area under the curve."""
+def _auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Return the area under the ROC curve (AUC)."""
     return float(placement(positive, negative).mean())
 
 
@@ -93,8 +95,8 @@ def cross_fitted(inside: Float[np.ndarray, "n k"], articles: Sequence[str]) -> f
     """Return the share of comparisons in which a positive text lies above a negative one, cross-fitted over articles.
 
     Texts are compared along the difference of the means of other articles' texts. Along the difference of their own
-    means, positive texts would lie above negative ones even if nothing separated the kinds, and the more often the more
-    directions there are. Articles are divided into `FOLDS` parts, and texts are compared within each part.
+    means, positive texts would lie above negative texts even if nothing separated the kinds. This effect grows with the
+    number of directions. Articles are divided into `FOLDS` parts, and texts are compared within each part.
 
     Args:
         inside: as for `axes`.
@@ -111,7 +113,7 @@ def cross_fitted(inside: Float[np.ndarray, "n k"], articles: Sequence[str]) -> f
         if held.any() and not held.all():
             positive, negative = both[:, ~held].mean(1)
             count = int(held.sum()) ** 2
-            above += count * _above(*(both[:, held] @ (positive - negative)))
+            above += count * _auc(*(both[:, held] @ (positive - negative)))
             compared += count
     return above / compared if compared else math.nan
 
@@ -129,30 +131,30 @@ def leading(
     if title == MEANS:
         auc = cross_fitted(inside, [text.article for text in texts[: len(texts) // 2]])
     else:
-        auc = _above(*_by_kind(values))
+        auc = _auc(*_by_kind(values))
     values = values / values.std()
     words = word_differences(values, texts)
     return LeadingDirection(title, share, auc, *(_end(values, words, texts, sign) for sign in (1, -1)))
 
 
 def _end(values: Float[np.ndarray, " n"], words: Sequence[EndWord], texts: Sequence[Text], sign: int) -> End:
-    """Return the texts furthest out, one per article and without duplicates, and the words."""
-    found: list[EndText] = []
+    """Return the texts furthest out, at most one per article and without duplicates, and the words."""
+    ends: list[EndText] = []
     seen: set[tuple[str, str]] = set()
     for row in np.argsort(-sign * values, kind="stable").tolist():
         text = texts[row]
         marks = {("article", text.article), ("text", text.text.casefold())}
-        if sign * values[row] <= 0 or len(found) == TEXTS:
+        if sign * values[row] <= 0 or len(ends) == TEXTS:
             break
         if not marks & seen:
-            found.append(EndText(text.kind, text.text, float(values[row]), text.pair))
+            ends.append(EndText(text.kind, text.text, float(values[row]), text.pair))
             seen |= marks
-    out = sorted((-sign * one.difference, one.word, one) for one in words if sign * one.difference > 0)
-    return End(tuple(found), tuple(one for _, _, one in out[:WORDS]))
+    out = sorted((-sign * word.difference, word.word, word) for word in words if sign * word.difference > 0)
+    return End(tuple(ends), tuple(word for _, _, word in out[:WORDS]))
 
 
 def word_differences(values: Float[np.ndarray, " n"], texts: Sequence[Text]) -> list[EndWord]:
-    """Return for each word type the mean value of the texts that hold it minus that of all others.
+    """Return for each word type the mean value of the texts that contain the word minus that of all other texts.
 
     Function words, numbers and signs are included. Words are left out if they occur in fewer than `LEAST_TEXTS` texts,
     in texts of fewer than `LEAST_ARTICLES` articles, or in every text.

@@ -24,7 +24,7 @@ class Loss(Protocol):
     def __call__(
         self, part: PairsAtSite, swaps: Sequence[Swap], source: Int[Tensor, " n"], rows: Int[Tensor, " b"], /
     ) -> Float[Tensor, " c"]:
-        """Return the mean loss of some pairs for each of c ways to swap Z.
+        """Return the mean loss of a batch of pairs for each of c ways to swap Z.
 
         Args:
             part: n pairs at a site.
@@ -63,7 +63,7 @@ def das_losses(
     base_logits: Float[Tensor, " m"],
     rows: Int[Tensor, " b"],
 ) -> Float[Tensor, " c"]:
-    """Return the IIT-DAS objective of some pairs (Zur et al. 2024, section 3.2), for each of c ways to swap Z.
+    """Return the IIT-DAS objective of a batch of pairs (Zur et al. 2024, section 3.2), for each of c ways to swap Z.
 
     The objective is the mean cross-entropy over [base, counterfactual] in nats, with both directions weighted equally.
 
@@ -75,8 +75,8 @@ def das_losses(
     """
     base_rows, source_rows = interventions(rows, source)
     base = pairs.run.take(base_rows)
-    own, other = base.stream(site), pairs.run.take(source_rows).stream(site)
-    h = torch.stack([swapped(own, other) for swapped in swaps], dim=1)
+    base_values, source_values = base.stream(site), pairs.run.take(source_rows).stream(site)
+    h = torch.stack([swapped(base_values, source_values) for swapped in swaps], dim=1)
     logits = (base.push(site, h) * pairs.targets[base_rows][:, None]).sum(-1) * pairs.logit_scale
     return counterfactual_loss(base_logits[torch.cat([rows, rows + len(pairs)]), None], logits)
 
@@ -98,7 +98,7 @@ def counterfactual_loss(base: Tensor, counterfactual: Tensor) -> Tensor:
 
 
 def contrastive_loss(logits: Float[Tensor, "*c b b"]) -> Float[Tensor, " *c"]:
-    """Return the mean of two cross-entropies: of picking a text's own image in a batch, and an image's own text.
+    """Return the contrastive loss: the mean of the cross-entropies of picking each text's image and each image's text.
 
     Args:
         logits: logits of each image (rows) with each text (columns); a text and its own image have the same number.

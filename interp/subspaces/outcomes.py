@@ -35,7 +35,7 @@ class Outcomes:
         base, counterfactual: direction -> scores.
         sources: pair whose text Z was taken from.
         groups: cluster of each base.
-        pairs: n, however often sources were drawn.
+        pairs: n, the number of pairs, regardless of the number of draws.
     """
 
     base: dict[Direction, np.ndarray]
@@ -52,14 +52,14 @@ class Outcomes:
         return Outcomes(base, changed, self.sources[: self.pairs], self.groups[: self.pairs], self.pairs)
 
     def hits(self, direction: Direction) -> np.ndarray:
-        """Return 1 where the counterfactual comes out as the causal model predicts, 0 where not, 1/2 for a tie."""
+        """Return 1 where the outcome is the one that the causal model predicts, 0 where it is not, 1/2 for a tie."""
         winner: Literal["base", "counterfactual"] = "counterfactual" if direction == "up" else "base"
         return iia_outcomes(self.base[direction], self.counterfactual[direction], winner=winner)
 
     def iia(self, direction: Direction | None = None) -> float:
         """Return the interchange intervention accuracy of one direction, or the mean of both; a share."""
         chosen = DIRECTIONS if direction is None else (direction,)
-        return float(np.mean([self.hits(one).mean() for one in chosen]))
+        return float(np.mean([self.hits(way).mean() for way in chosen]))
 
     @property
     def source_groups(self) -> np.ndarray:
@@ -76,7 +76,7 @@ class Outcomes:
 
     def iia_error(self) -> float:
         """Return the standard error of IIA in both directions, clustered by the groups of bases and sources."""
-        hits = np.mean([self.hits(one) for one in DIRECTIONS], axis=0)
+        hits = np.mean([self.hits(way) for way in DIRECTIONS], axis=0)
         return standard_error(hits, self.groups, self.source_groups)
 
     def gaps(self) -> np.ndarray:
@@ -113,7 +113,7 @@ def evaluate(
 def align(
     part: PairsAtSite, subspace: Subspace, *, sources: Sources, seed: int, draws: int = DRAWS, within: bool = False
 ) -> Outcomes:
-    """Measure an alignment, in the same way in a sweep, in the evaluations during a fine-tuning and after it.
+    """Measure an alignment, in the same way in sweeps, during fine-tunings and in evaluations.
 
     Args:
         part: pairs to measure.
@@ -147,7 +147,7 @@ def align_all(
     for source in drawn:
         base_rows, source_rows = interventions(torch.arange(n), source, within=within)
         run, given = pairs.run.take(base_rows), pairs.run.take(source_rows).stream(site)
-        h = [one.swap(run.stream(site), given) for one in subspaces]
+        h = [subspace.swap(run.stream(site), given) for subspace in subspaces]
         stacked = torch.stack(h, dim=1) if len(h) > 1 else h[0]
         changed.append(push_scores(run, pairs.targets[base_rows], site, stacked).reshape(2, n, -1))
     scores = torch.cat(changed, dim=1).cpu().numpy()  # direction, draw and pair, subspace
@@ -158,23 +158,23 @@ def align_all(
     ]
 
 
-def mean_iia(found: Sequence[Outcomes], direction: Direction | None = None) -> Estimate:
+def mean_iia(outcomes: Sequence[Outcomes], direction: Direction | None = None) -> Estimate:
     """Return the mean IIA over several subspaces on the same bases and sources, with an interval by groups."""
     chosen = DIRECTIONS if direction is None else (direction,)
-    hits = np.mean([one.hits(each) for one in found for each in chosen], axis=0)
-    return replace(clustered_share(hits, found[0].groups, found[0].source_groups), n=found[0].pairs)
+    hits = np.mean([measured.hits(way) for measured in outcomes for way in chosen], axis=0)
+    return replace(clustered_share(hits, outcomes[0].groups, outcomes[0].source_groups), n=outcomes[0].pairs)
 
 
-def iias(found: Sequence[Outcomes], subspace: str = "") -> dict[Key, Estimate]:
-    """Return IIA of both directions and of each, averaged over some subspaces.
+def iias(outcomes: Sequence[Outcomes], subspace: str = "") -> dict[Key, Estimate]:
+    """Return IIA of both directions together and of each direction, averaged over several subspaces.
 
     Args:
         subspace: key of the control that the subspaces belong to; empty for Z.
     """
-    ways = {Key("iia", subspace, direction=way): mean_iia(found, way) for way in DIRECTIONS}
-    return {Key("iia", subspace): mean_iia(found)} | ways
+    ways = {Key("iia", subspace, direction=way): mean_iia(outcomes, way) for way in DIRECTIONS}
+    return {Key("iia", subspace): mean_iia(outcomes)} | ways
 
 
-def shifts(found: Outcomes) -> dict[Key, Estimate]:
+def shifts(outcomes: Outcomes) -> dict[Key, Estimate]:
     """Return the mean change of the score (a cosine) in each direction."""
-    return {Key("shift", direction=way): Estimate(found.shift(way), found.pairs) for way in DIRECTIONS}
+    return {Key("shift", direction=way): Estimate(outcomes.shift(way), outcomes.pairs) for way in DIRECTIONS}

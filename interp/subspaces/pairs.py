@@ -56,7 +56,7 @@ class PairRun:
         return f"PairRun({plural(len(self), 'pair')}, {self.run!r})"
 
     def take(self, rows: Int[Tensor, " m"]) -> PairRun:
-        """Return some of the pairs, in the order given."""
+        """Return the pairs in the given rows, in the order given."""
         groups = tuple(self.groups[i] for i in rows.tolist()) if self.groups else ()
         run = self.run.take(torch.cat([rows, rows + len(self)]))
         others = None if self.negative_images is None else self.negative_images[rows]
@@ -69,7 +69,7 @@ class PairRun:
 
     @property
     def clusters(self) -> tuple[str, ...]:
-        """Group of each pair; if no groups are known, each pair is its own group."""
+        """Group of each pair; without groups, each pair is its own group."""
         return self.groups or tuple(map(str, range(len(self))))
 
 
@@ -148,7 +148,7 @@ class PairsAtSite:
 
 
 def pair_run(clip: Clip, features: EmbeddedPairs, sites: Iterable[Site]) -> PairRun:
-    """Run all texts of some pairs, and return the clean run with their images.
+    """Run all texts of the pairs, and return the clean run with their images.
 
     Args:
         sites: sites in the text tower at which there may be interventions.
@@ -162,7 +162,7 @@ def pair_run(clip: Clip, features: EmbeddedPairs, sites: Iterable[Site]) -> Pair
 
 
 def pairs_at(clip: Clip, features: EmbeddedPairs, site: Site) -> PairsAtSite:
-    """Run all texts of some pairs, and return the pairs at one site.
+    """Run all texts of the pairs, and return the pairs at one site.
 
     Raises:
         SiteError: the text tower has no such site.
@@ -191,16 +191,16 @@ def whiten(streams: Streams) -> Float[Tensor, "d d"]:
 def draw_sources(n: int, sources: Sources, generator: torch.Generator, groups: Sequence[str] = ()) -> Int[Tensor, " n"]:
     """Return for each pair the pair that its source text is taken from.
 
-    With ``paired``, this is the pair itself. With ``random``, it is a pair of another group, and each pair serves once:
-    the pairs form a random ring, in which pairs that would serve their own group change places. If a group holds more
-    than half of all pairs, this is impossible, and some pairs serve more than once. If there is only one group, its
-    pairs serve each other.
+    With ``paired``, the source is the pair itself. With ``random``, the source is a pair of another group, and each
+    pair serves as a source once. The pairs form a random ring, in which pairs that would serve their own group change
+    places. If a group holds more than half of all pairs, this is impossible, and some pairs serve more than once. If
+    there is only one group, its pairs serve each other.
 
     Args:
         groups: group of each pair, such as its article; by default each pair is its own group.
 
     Raises:
-        ValueError: random sources of fewer than two pairs, or an unknown kind.
+        ValueError: there are fewer than two pairs for random sources, or the kind of sources is unknown.
     """
     if sources == "paired":
         return torch.arange(n)
@@ -211,26 +211,30 @@ def draw_sources(n: int, sources: Sources, generator: torch.Generator, groups: S
     order = torch.randperm(n, generator=generator)
     out = torch.empty(n, dtype=torch.long)
     out[order] = order.roll(1)
-    return _apart(out, groups, generator) if groups else out
+    return _exchange_sources(out, groups, generator) if groups else out
 
 
-def _apart(source: Int[Tensor, " n"], groups: Sequence[str], generator: torch.Generator) -> Int[Tensor, " n"]:
+def _exchange_sources(
+    source: Int[Tensor, " n"], groups: Sequence[str], generator: torch.Generator
+) -> Int[Tensor, " n"]:
     """Return sources in which pairs with a source of their own group have exchanged sources with others."""
-    of = torch.from_numpy(np.unique(np.asarray(groups), return_inverse=True)[1])
-    for i in torch.nonzero(of[source] == of).flatten().tolist():
-        if of[source[i]] != of[i]:  # corrected by an earlier exchange
+    numbers = torch.from_numpy(np.unique(np.asarray(groups), return_inverse=True)[1])
+    for i in torch.nonzero(numbers[source] == numbers).flatten().tolist():
+        if numbers[source[i]] != numbers[i]:  # corrected by an earlier exchange
             continue
-        able = torch.nonzero((of[source] != of[i]) & (of != of[source[i]])).flatten()
+        able = torch.nonzero((numbers[source] != numbers[i]) & (numbers != numbers[source[i]])).flatten()
         if len(able):
             j = able[torch.randint(len(able), (), generator=generator)]
             source[i], source[j] = source[j].clone(), source[i].clone()
-        elif len(others := torch.nonzero(of != of[i]).flatten()):
+        elif len(others := torch.nonzero(numbers != numbers[i]).flatten()):
             source[i] = others[torch.randint(len(others), (), generator=generator)]
     return source
 
 
 def interventions(rows: Int[Tensor, " m"], source: Int[Tensor, " n"], *, within: bool = False) -> tuple[Tensor, Tensor]:
-    """Return rows of base and source texts in a run of 2 n: negative texts given Z of positive ones, then the reverse.
+    """Return rows of base and source texts in a run of 2 n texts.
+
+    The first bases are negative texts, which are given Z of positive texts. The reverse follows.
 
     Args:
         rows: rows of the pairs whose texts are changed.

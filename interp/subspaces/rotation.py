@@ -193,11 +193,11 @@ def random_basis(width: int, size: int, generator: torch.Generator) -> Basis:
 def principal_angles(a: Float[Tensor, "d j"], b: Float[Tensor, "e k"]) -> Float[Tensor, " m"]:
     """Return the principal angles between two subspaces, in degrees, ascending, one per direction of the smaller.
 
-    The first angle is that between the two closest directions, one in each subspace. The next angles are defined in the
-    same way, within the orthogonal complements of the earlier directions (Bjorck & Golub 1973).
+    The first angle is the angle between the two closest directions, one in each subspace. The next angles are defined
+    in the same way, within the orthogonal complements of the earlier directions (Bjorck & Golub 1973).
     """
     if a.shape[0] != b.shape[0]:
-        raise RotationError(f"angles are between subspaces of one stream, got widths {a.shape[0]} and {b.shape[0]}")
+        raise RotationError(f"angles need two subspaces of the same width, got widths {a.shape[0]} and {b.shape[0]}")
     cosines = torch.linalg.svdvals(a.double().T @ b.double())
     return torch.rad2deg(torch.arccos(cosines.clamp(max=1.0)))
 
@@ -215,11 +215,11 @@ def overlap(a: Float[Tensor, "d j"], b: Float[Tensor, "d k"]) -> float:
 def largest_angle(a: Basis, b: Basis) -> float:
     """Return the largest principal angle between two subspaces of the same size, in degrees.
 
-    It is 0 if the subspaces are the same, and 90 if one direction of a subspace is orthogonal to the whole other
+    The angle is 0 if the subspaces are the same, and 90 if one direction of a subspace is orthogonal to the whole other
     subspace.
     """
     if a.shape != b.shape:
-        raise RotationError(f"angles are between subspaces of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise RotationError(f"angles need two subspaces of the same shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     # The sine is the norm of the part of b outside of a. For small angles it is precise, and the cosine is not.
     a, b = a.double(), b.double()
     outside = torch.linalg.matrix_norm(b - a @ (a.T @ b), ord=2).clamp(max=1.0)

@@ -133,16 +133,16 @@ class _Search(Generic[Found]):
     size: int
     starts: list[_Start[Found]]
     gradient: float = 0.0
-    converged: bool = True  # until there is something to search
+    converged: bool = True  # `search` sets this to False if a candidate has parameters
 
     @property
     def best(self) -> _Start[Found]:
-        """Start with the lowest loss on val, its cost included."""
+        """Start with the lowest total of loss on val and cost."""
         return min(self.starts, key=lambda start: start.total)
 
     @property
     def going(self) -> bool:
-        """True if there is anything left to search."""
+        """State of the search: True until it has converged."""
         return not self.converged
 
     def judge(self, gradients: Sequence[float], *, ended: bool) -> None:
@@ -182,27 +182,28 @@ def search(
         UserError: a loss is not a number.
     """
     searches = [
-        _Search(starts[0].subspace(train.site).size, [_start(one, train.site) for one in starts])
+        _Search(starts[0].subspace(train.site).size, [_start(candidate, train.site) for candidate in starts])
         for starts in candidates
     ]
-    for one in searches:
-        one.converged = not any(start.candidate.parameters for start in one.starts)
+    for state in searches:
+        state.converged = not any(start.candidate.parameters for start in state.starts)
     source = draw_sources(len(val), config.sources, torch.Generator().manual_seed(config.seed), val.pairs.clusters)
 
-    def look(step: int, some: Sequence[_Search[Found]]) -> None:
-        starts = [(one, start) for one in some for start in one.starts]
+    def look(step: int, states: Sequence[_Search[Found]]) -> None:
+        starts = [(state, start) for state in states for start in state.starts]
         present = [start.candidate.subspace(train.site) for _, start in starts]
-        for (one, start), subspace, value in zip(starts, present, mean_losses(val, present, source, loss), strict=True):
+        losses = mean_losses(val, present, source, loss)
+        for (state, start), subspace, value in zip(starts, present, losses, strict=True):
             if not math.isfinite(value):
-                raise UserError(f"the loss at {val.site}, size {one.size}, is not a number after {step} steps")
+                raise UserError(f"the loss at {val.site}, size {state.size}, is not a number after {step} steps")
             start.look(step, value, subspace)
-        if on_look is not None and searches[0] in some:
+        if on_look is not None and searches[0] in states:
             on_look(step, searches[0].best.loss)
 
     look(0, searches)
-    going, step = [one for one in searches if one.going], 0
+    going, step = [state for state in searches if state.going], 0
     batches = _batches(train.pairs, config, torch.Generator().manual_seed(config.seed))
-    leaves = [leaf for one in going for start in one.starts for leaf in start.candidate.parameters]
+    leaves = [leaf for state in going for start in state.starts for leaf in start.candidate.parameters]
     optimizer = torch.optim.Adam(leaves or [torch.zeros(1, requires_grad=True)], lr=config.lr)
     for share in ROUNDS:
         first, last = step, max(1, round(share * config.max_steps))
@@ -211,7 +212,7 @@ def search(
                 group["lr"] = config.lr * (1 - (1 - FLOOR) * (step - first) / (last - first))
             _step(
                 train,
-                [start.candidate for one in going for start in one.starts],
+                [start.candidate for state in going for start in state.starts],
                 optimizer,
                 next(batches),
                 loss,
@@ -219,19 +220,19 @@ def search(
             )
             step += 1
             if step % config.look_every == 0 or step == last:
-                for one in going:
-                    for start in one.starts:
+                for state in going:
+                    for start in state.starts:
                         start.candidate.at(step / config.max_steps)
                 look(step, going)
         if going:
-            found = slopes(
-                train, [start.last for one in going for start in one.starts], config.sources, config.seed, loss
+            norms = slopes(
+                train, [start.last for state in going for start in state.starts], config.sources, config.seed, loss
             )
-            for one in going:
-                ended = all(start.candidate.at(step / config.max_steps) for start in one.starts)
-                one.judge([found.pop(0) for _ in one.starts], ended=ended)
-            going = [one for one in going if one.going]
-    return [one.best.kept.with_facts(_facts(name, one, config)) for one in searches]
+            for state in going:
+                ended = all(start.candidate.at(step / config.max_steps) for start in state.starts)
+                state.judge([norms.pop(0) for _ in state.starts], ended=ended)
+            going = [state for state in going if state.going]
+    return [state.best.kept.with_facts(_facts(name, state, config)) for state in searches]
 
 
 def _start(candidate: Candidate[Found], site: Site) -> _Start[Found]:
@@ -258,15 +259,15 @@ def _step(
     optimizer.step()
 
 
-def _facts(name: str, one: _Search[Any], config: SearchConfig) -> dict[str, Any]:
-    best = one.best
+def _facts(name: str, state: _Search[Any], config: SearchConfig) -> dict[str, Any]:
+    best = state.best
     return {
         "method": name,
-        "converged": one.converged,
+        "converged": state.converged,
         "steps": best.history[-1][0],
         "val_loss": best.loss,
-        "starts": [start.loss for start in one.starts],
-        "gradient": one.gradient,
+        "starts": [start.loss for start in state.starts],
+        "gradient": state.gradient,
         "history": best.history,
         **vars(config),
     }

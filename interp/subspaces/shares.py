@@ -21,7 +21,7 @@ class Share:
     """Pairs of a batch that this process computes.
 
     Attributes:
-        pairs: their places in the batch, shape (m,).
+        pairs: places of the pairs in the batch, shape (m,).
         n: number of pairs in the batch.
         processes: number of processes that share the batch; a single process has all pairs.
     """
@@ -45,20 +45,23 @@ class Share:
         """Weight of this process's mean loss in the average over processes."""
         return len(self.pairs) * self.processes / self.n
 
-    def joined(self, own: Tensor) -> Tensor:
-        """Return rows for all texts or pairs of the batch, from those of this process; every process must call this."""
-        return own if self.processes == 1 else _Sum.apply(self.placed(own))
+    def joined(self, rows: Tensor) -> Tensor:
+        """Return rows for all texts or pairs of the batch, given this process's rows; all processes must call this."""
+        return rows if self.processes == 1 else _Sum.apply(self.placed(rows))
 
-    def placed(self, own: Tensor) -> Tensor:
+    def placed(self, rows: Tensor) -> Tensor:
         """Return rows for all texts or pairs of the batch, with 0 for rows of other processes."""
         if self.processes == 1:
-            return own
-        places = self.pairs if len(own) == len(self.pairs) else self.texts
-        total = self.n * (len(own) // len(self.pairs))
-        return own.new_zeros(total, *own.shape[1:]).index_copy(0, places.to(own.device), own)
+            return rows
+        places = self.pairs if len(rows) == len(self.pairs) else self.texts
+        total = self.n * (len(rows) // len(self.pairs))
+        return rows.new_zeros(total, *rows.shape[1:]).index_copy(0, places.to(rows.device), rows)
 
     def spread(self, run: TrainableRun) -> TrainableRun:
-        """Return the run of all texts of the batch; any text can lend its stream, but only own texts can be pushed."""
+        """Return the run of all texts of the batch.
+
+        Streams of all texts are available, but only texts of this process can be pushed.
+        """
         if self.processes == 1:
             return run
         return replace(
@@ -77,14 +80,14 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(_ctx: Any, value: Tensor) -> Tensor:
-        return _summed(value)
+        return _sum_over_processes(value)
 
     @staticmethod
     def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
-        return _summed(gradients[0])
+        return _sum_over_processes(gradients[0])
 
 
-def _summed(value: Tensor) -> Tensor:
+def _sum_over_processes(value: Tensor) -> Tensor:
     out = value.contiguous().clone()
     distributed.all_reduce(out)
     return out

@@ -1,4 +1,4 @@
-"""Interface of a subspace Z at a site. A rotation is the linear case; see `interp.subspaces.kinds` for files."""
+"""Interface of a subspace Z at a site. A rotation is the linear case. `interp.subspaces.kinds` loads files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Derivatives pushed forward, against gradients pulled back and against autograd."""
+"""Tests of derivatives that are pushed forward, against gradients that are pulled back and against autograd."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def images(n: int) -> Tensor:
 
 
 def check_tangents(clip: Clip, seed: int, copies: int) -> None:
-    """Streams, keys, values and derivatives of every block, each derivative from torch's own forward mode."""
+    """Check streams, keys, values and derivatives of every block, the derivatives against torch's forward mode."""
     tokens = tokenize(clip, random_texts(1, seed))
     generator = torch.Generator().manual_seed(seed)
     hidden = embed_ids(clip, tokens.ids).detach()
@@ -61,8 +61,8 @@ def check_tangents(clip: Clip, seed: int, copies: int) -> None:
         step[:, word + 1] = delta[word]
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
             _, expected = torch.autograd.functional.jvp(lambda x: tuple(ends(x)), hidden, step)
-        for state, one in zip(states, expected, strict=True):
-            torch.testing.assert_close(state.end[:, word], one)
+        for state, derivative in zip(states, expected, strict=True):
+            torch.testing.assert_close(state.end[:, word], derivative)
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def run_paths(clip: Clip, tokens: Tokens, images: Tensor, layers: Iterable[int])
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), size=st.integers(1, 24))
 def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int):
-    """At every layer, for texts of several lengths; float32, so to the precision of sums over paths."""
+    """Both methods agree at every layer for texts of several lengths, to the precision of sums in float32."""
     tokens = tokenize(small, random_texts(4, seed))
     run = run_paths(small, tokens, images(4), range(1, 6))
     basis = random_basis(24, size, torch.Generator().manual_seed(seed))
@@ -111,13 +111,13 @@ def test_both_ways_give_the_same_attributions(small: Clip, seed: int, size: int)
 
 def test_no_number_depends_on_the_layers_asked_for(small: Clip):
     tokens = tokenize(small, random_texts(3, 1))
-    some, all_ = (run_paths(small, tokens, images(3), layers) for layers in ([3], range(1, 6)))
-    for one, other in zip(some.texts, all_.texts, strict=True):
-        assert torch.equal(one.moves[3], other.moves[3])
-        assert torch.equal(one.slopes[3], other.slopes[3])
-        assert torch.equal(one.streams[3], other.streams[3])
-        np.testing.assert_array_equal(one.full, other.full)
-        assert one.moves.keys() == one.slopes.keys() == one.streams.keys() == {3}
+    selected, everything = (run_paths(small, tokens, images(3), layers) for layers in ([3], range(1, 6)))
+    for first, second in zip(selected.texts, everything.texts, strict=True):
+        assert torch.equal(first.moves[3], second.moves[3])
+        assert torch.equal(first.slopes[3], second.slopes[3])
+        assert torch.equal(first.streams[3], second.streams[3])
+        np.testing.assert_array_equal(first.full, second.full)
+        assert first.moves.keys() == first.slopes.keys() == first.streams.keys() == {3}
 
 
 def test_long_paths_are_run_in_parts(small: Clip, monkeypatch: pytest.MonkeyPatch):
@@ -144,7 +144,7 @@ def test_a_run_is_kept_and_mapped(small: Clip, tmp_path):
 
 
 def test_no_bit_depends_on_where_in_memory_a_run_lies(small: Clip):
-    """Mapped from a file, tensors begin at other addresses than torch gives them."""
+    """Tensors that are mapped from a file have other memory alignments than those that torch allocates."""
     tokens = tokenize(small, random_texts(5, 4))
     run = run_paths(small, tokens, images(5), [3])
 
@@ -155,7 +155,7 @@ def test_no_bit_depends_on_where_in_memory_a_run_lies(small: Clip):
         names, basis = ("moves", "slopes"), random_basis(24, size, torch.Generator().manual_seed(size))
         rotation = Rotation(basis, Site("text", 3))
         moved = [{name: {3: shifted(getattr(text, name)[3], by)} for name in names} for text in run.texts]
-        other = replace(run, texts=[replace(text, **one) for text, one in zip(run.texts, moved, strict=True)])
+        other = replace(run, texts=[replace(text, **fields) for text, fields in zip(run.texts, moved, strict=True)])
         np.testing.assert_array_equal(other.through(3, rotation), run.through(3, rotation))
         np.testing.assert_array_equal(other.shared(3).stream, run.shared(3).stream)
 

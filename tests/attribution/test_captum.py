@@ -1,4 +1,4 @@
-"""The attributor as captum takes it: tensors and token ids in and out, baselines, deltas."""
+"""Tests of the attributor as a class of captum: tensors and token ids as inputs and outputs, baselines, deltas."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ROTATION = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site(
 
 
 def embedded(clip: Clip, tokens: Tokens) -> Tensor:
-    """Token embeddings, by the model's own table."""
+    """Return token embeddings from the model's table."""
     return clip.model.text_model.embeddings.token_embedding(tokens.ids).detach()
 
 
 def scorer(clip: Clip):
-    """The score as a plain function of token embeddings, by transformers' own forward pass."""
+    """Return the score as a plain function of token embeddings, from transformers' forward pass."""
 
     def forward(inputs: Tensor, images: Tensor, eot: Tensor) -> Tensor:
         text = clip.model.text_model
@@ -60,16 +60,17 @@ def test_scores_of_embeddings_are_those_of_the_texts(small: Clip):
     texts, images = random_texts(5, 0), an_image(5)
     tokens = tokenize(small, texts)
     expected = (embed_texts(small, texts) * images).sum(-1)
-    found = MediatedIntegratedGradients(small).forward_func(embedded(small, tokens), images, tokens.eot)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    scores = MediatedIntegratedGradients(small).forward_func(embedded(small, tokens), images, tokens.eot)
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(scorer(small)(embedded(small, tokens), images, tokens.eot), expected, rtol=0, atol=1e-6)
-    one = tokenize(small, texts[:1])  # by default a text ends where its embeddings do
-    torch.testing.assert_close(score_embedded(small, embedded(small, one), images[:1]), expected[:1], rtol=0, atol=1e-6)
+    single = tokenize(small, texts[:1])  # by default a text ends where its embeddings do
+    score = score_embedded(small, embedded(small, single), images[:1])
+    torch.testing.assert_close(score, expected[:1], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["gausslegendre", "riemann_middle"])
 def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
-    """Each dimension of each token; from the default start, and from another."""
+    """Attributions agree in each dimension of each token, from the default baseline and from another baseline."""
     tokens, images = tokenize(small, random_texts(4, 1)), an_image(4)
     inputs, more = embedded(small, tokens), (images, tokens.eot)
     table = small.model.text_model.embeddings.token_embedding
@@ -79,7 +80,7 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
         expected, delta = captum.attribute(
             inputs, baselines, additional_forward_args=more, n_steps=STEPS, method=method, return_convergence_delta=True
         )
-        found, our_delta = ours.attribute(
+        values, our_delta = ours.attribute(
             inputs,
             additional_forward_args=more,
             baselines=baselines,
@@ -87,12 +88,12 @@ def test_embeddings_are_attributed_as_by_captum(small: Clip, method: str):
             method=method,
             return_convergence_delta=True,
         )
-        assert found.shape == inputs.shape
+        assert values.shape == inputs.shape
         size = float(expected.abs().max())
-        agree("of embeddings", found, expected.double(), over=size)
+        agree("of embeddings", values, expected.double(), over=size)
         torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5)
         torch.testing.assert_close(
-            ours.compute_convergence_delta(found.float(), baselines, inputs, additional_forward_args=more).double(),
+            ours.compute_convergence_delta(values.float(), baselines, inputs, additional_forward_args=more).double(),
             our_delta,
             rtol=0,
             atol=1e-5,
@@ -131,19 +132,19 @@ def test_each_form_of_baselines_is_captums_for_embeddings(small: Clip, start: st
     assert ours.multiplies_by_inputs == captum.multiplies_by_inputs == multiply
     alone = inputs if not isinstance(given, tuple) else (inputs,)
     expected, delta = captum.attribute(alone, given, **options)
-    found, our_delta = ours.attribute(alone, baselines=given, **options)
+    values, our_delta = ours.attribute(alone, baselines=given, **options)
     if isinstance(given, tuple):
-        ((expected,), (found,)) = expected, found
+        ((expected,), (values,)) = expected, values
     size = float(expected.abs().max())
-    agree("of embeddings", found, expected.double(), over=size)
+    agree("of embeddings", values, expected.double(), over=size)
     torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5 * max(1.0, len(inputs[0]) * 24 * size))
     default = ours.attribute(inputs, additional_forward_args=more, n_steps=STEPS)
-    assert float((found - default).abs().max()) > 1e-2 * size
+    assert float((values - default).abs().max()) > 1e-2 * size
 
 
 @pytest.mark.parametrize("start", [0, 5, "one row", "all rows", None])
 def test_each_form_of_baselines_is_captums_for_token_ids(small: Clip, start: int | str | None):
-    """captum attributes to the output of the embedding layer, by dimension; a token's attribution is their sum."""
+    """captum attributes to each dimension of the embedding layer's output. A token's attribution is the sum."""
     texts, images = random_texts(4, 1), an_image(4)
     tokens = tokenize(small, texts)
     rows = default_baselines(small, tokens)
@@ -160,15 +161,15 @@ def test_each_form_of_baselines_is_captums_for_token_ids(small: Clip, start: int
     size = float(expected.sum(-1).abs().max())
     ours = MediatedIntegratedGradients(small)
     ours_given = None if start is None else given
-    found, our_delta = ours.attribute(
+    values, our_delta = ours.attribute(
         tokens.ids, images, baselines=ours_given, n_steps=STEPS, return_convergence_delta=True
     )
-    agree("of embeddings", found, expected.sum(-1).double(), over=size)
+    agree("of embeddings", values, expected.sum(-1).double(), over=size)
     torch.testing.assert_close(our_delta, delta.double(), rtol=0, atol=1e-5 * max(1.0, len(tokens.ids[0]) * size))
     words, words_delta = ours.attribute(
         texts, images, baselines=ours_given, n_steps=STEPS, return_convergence_delta=True
     )
-    np.testing.assert_allclose(words.tokens["full"], found.numpy(), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(words.tokens["full"], values.numpy(), rtol=0, atol=1e-9)
     np.testing.assert_allclose(words_delta, our_delta.numpy(), rtol=0, atol=1e-9)
 
 
@@ -191,28 +192,29 @@ def test_gradients_that_are_not_multiplied_are_the_attributions_over_the_inputs(
 
 
 def test_gradients_sum_to_nothing_over_the_dimensions_of_a_token(small: Clip):
-    """By captum alone: the reason why texts have no attributions that are not multiplied by inputs."""
+    """captum alone shows why texts have no attributions that are not multiplied by inputs."""
     tokens, images = tokenize(small, random_texts(3, 5)), an_image(3)
     captum = IntegratedGradients(scorer(small), multiply_by_inputs=False)
-    found = captum.attribute(embedded(small, tokens), 0, additional_forward_args=(images, tokens.eot), n_steps=STEPS)
-    size = float(found.abs().max())
+    inputs, more = embedded(small, tokens), (images, tokens.eot)
+    gradients = captum.attribute(inputs, 0, additional_forward_args=more, n_steps=STEPS)
+    size = float(gradients.abs().max())
     assert size > 1e-3
-    assert float(found.sum(-1).abs().max()) < 1e-4 * size
+    assert float(gradients.sum(-1).abs().max()) < 1e-4 * size
 
 
 def test_captums_own_delta_takes_the_same_baselines(small: Clip):
     tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
     inputs, ours, more = embedded(small, tokens), MediatedIntegratedGradients(small), (images, tokens.eot)
     for start in (0, inputs[:1] * 0.5):
-        found, delta = ours.attribute(
+        values, delta = ours.attribute(
             inputs, additional_forward_args=more, baselines=start, n_steps=STEPS, return_convergence_delta=True
         )
-        theirs = ours.compute_convergence_delta(found.float(), start, inputs, additional_forward_args=more)
+        theirs = ours.compute_convergence_delta(values.float(), start, inputs, additional_forward_args=more)
         torch.testing.assert_close(theirs.double(), delta, rtol=0, atol=1e-5)
         tunnel = NoiseTunnel(ours).attribute(
             inputs, nt_samples=2, stdevs=0.0, n_steps=STEPS, baselines=start, additional_forward_args=more
         )
-        torch.testing.assert_close(tunnel, found)
+        torch.testing.assert_close(tunnel, values)
 
 
 def test_a_second_argument_that_is_no_image_names_baselines(small: Clip):
@@ -243,16 +245,16 @@ def test_tensors_and_texts_agree(small: Clip, seed: int, route: str):
     size = max(np.abs(expected).max(), 1e-3)
     ids = ours.attribute(tokens.ids, images, n_steps=3)
     np.testing.assert_allclose(ids.numpy(), expected, rtol=0, atol=1e-5 * size)
-    found = ours.attribute(embedded(small, tokens), images, additional_forward_args=tokens.eot, n_steps=3)
-    np.testing.assert_allclose(found.sum(-1).numpy(), expected, rtol=0, atol=1e-5 * size)
+    values = ours.attribute(embedded(small, tokens), images, additional_forward_args=tokens.eot, n_steps=3)
+    np.testing.assert_allclose(values.sum(-1).numpy(), expected, rtol=0, atol=1e-5 * size)
 
 
 def test_ids_have_deltas_and_converge(small: Clip):
     texts, images = random_texts(3, 7), an_image(3)
     tokens, ours = tokenize(small, texts), MediatedIntegratedGradients(small)
     expected, expected_delta = ours.attribute(texts, images, n_steps=2, tolerance=0.01, return_convergence_delta=True)
-    found, delta = ours.attribute(tokens.ids, images, n_steps=2, tolerance=0.01, return_convergence_delta=True)
-    np.testing.assert_allclose(found.numpy(), expected.tokens["full"], rtol=0, atol=1e-9)
+    values, delta = ours.attribute(tokens.ids, images, n_steps=2, tolerance=0.01, return_convergence_delta=True)
+    np.testing.assert_allclose(values.numpy(), expected.tokens["full"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(delta.numpy(), expected_delta, rtol=0, atol=1e-9)
 
 
@@ -263,7 +265,7 @@ def test_what_tensors_must_be(small: Clip):
     through = MediatedIntegratedGradients(small, ROTATION, routes=("through",))
     gradients = MediatedIntegratedGradients(small, multiply_by_inputs=False)
     cases = [
-        ("of a tensor one route is computed, not 4: say, routes=", lambda: four.attribute(inputs, images)),
+        ((4, "routes="), lambda: four.attribute(inputs, images)),
         ((), lambda: ours.attribute(inputs)),
         (
             (),

@@ -1,4 +1,4 @@
-"""The attributor in captum's noise tunnel and pictures of texts."""
+"""Tests of the attributor in captum's noise tunnel and visualization of texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.oracles.plain_forward import random_texts
 
 @pytest.mark.parametrize("nt_type", ["smoothgrad", "smoothgrad_sq", "vargrad"])
 def test_in_a_noise_tunnel(small: Clip, nt_type: str):
-    """With the same noise it gives what it gives captum's own; the seed is what makes the noise the same."""
+    """With equal noise, the result equals that of captum's own class. The seed makes the noise equal."""
     tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
     inputs, baselines = embedded(small, tokens), embedded(small, tokens) * 0
     options = {
@@ -34,20 +34,20 @@ def test_in_a_noise_tunnel(small: Clip, nt_type: str):
     for attributor in (IntegratedGradients(scorer(small)), MediatedIntegratedGradients(small)):
         torch.manual_seed(0)
         results.append(NoiseTunnel(attributor).attribute(inputs, **options))
-    (expected, delta), (found, our_delta) = results
-    assert found.shape == inputs.shape
-    torch.testing.assert_close(found.float(), expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+    (expected, delta), (values, our_delta) = results
+    assert values.shape == inputs.shape
+    torch.testing.assert_close(values.float(), expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
     torch.testing.assert_close(our_delta.float(), delta, rtol=0, atol=1e-5)
-    assert float(found.abs().max()) > 0
+    assert float(values.abs().max()) > 0
 
 
 def test_a_route_in_a_noise_tunnel(small: Clip):
-    """Without noise it is the route itself; in batches too, and as a tuple."""
+    """Without noise, the result is the route itself, also in batches and as a tuple."""
     tokens, images = tokenize(small, random_texts(2, 3)), an_image(2)
     inputs = embedded(small, tokens)
     ours = MediatedIntegratedGradients(small, ROTATION, routes=("through",))
     expected = ours.attribute(inputs, images, additional_forward_args=tokens.eot, n_steps=4)
-    found = NoiseTunnel(ours).attribute(
+    values = NoiseTunnel(ours).attribute(
         inputs,
         nt_samples=3,
         nt_samples_batch_size=2,
@@ -55,7 +55,7 @@ def test_a_route_in_a_noise_tunnel(small: Clip):
         n_steps=4,
         additional_forward_args=(images, tokens.eot),
     )
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(values, expected)
     wrapped = NoiseTunnel(ours).attribute(
         (inputs,), nt_samples=2, stdevs=0.0, n_steps=4, additional_forward_args=(images, tokens.eot)
     )
@@ -65,14 +65,15 @@ def test_a_route_in_a_noise_tunnel(small: Clip):
 
 def test_in_captums_pictures(small: Clip, capsys: pytest.CaptureFixture[str]):
     texts = ["a red <b>star</b> & circle", "a quokka"]
-    found = MediatedIntegratedGradients(small, ROTATION).attribute(texts, an_image(2), n_steps=4)
+    attributions = MediatedIntegratedGradients(small, ROTATION).attribute(texts, an_image(2), n_steps=4)
     for route in ("through", "full"):
-        records = found.to_captum(route)
-        assert [len(one.word_attributions) for one in records] == [len(words) for words in found.words]
-        largest = max(np.abs(one.word_attributions).max() for one in records)
+        records = attributions.to_captum(route)
+        assert [len(record.word_attributions) for record in records] == [len(words) for words in attributions.words]
+        largest = max(np.abs(record.word_attributions).max() for record in records)
         assert largest == pytest.approx(1)
-        assert [one.attr_score for one in records] == pytest.approx([each.sum() for each in found.by_word(route)])
-        assert [one.convergence_score for one in records] == pytest.approx(found.delta.tolist())
+        sums = [each.sum() for each in attributions.by_word(route)]
+        assert [record.attr_score for record in records] == pytest.approx(sums)
+        assert [record.convergence_score for record in records] == pytest.approx(attributions.delta.tolist())
         html = visualize_text(records).data
         assert "&lt;" in html
         assert "<b>star" not in html.replace(" ", "")
@@ -82,4 +83,4 @@ def test_in_captums_pictures(small: Clip, capsys: pytest.CaptureFixture[str]):
     assert np.isnan(through.to_captum("through")[0].convergence_score)
     with pytest.raises(KeyError):
         through.to_captum("full")
-    capsys.readouterr()  # IPython prints what it cannot show
+    capsys.readouterr()  # IPython prints objects that it cannot show

@@ -1,4 +1,4 @@
-"""Points that are doubled text by text: against a loop over texts, in both engines and from both baselines."""
+"""Tests of points that are doubled for single texts, against a loop, in both engines and from both baselines."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def images() -> Tensor:
     return functional.normalize(torch.randn(8, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
 
 
-def misses(found: Attributions) -> np.ndarray:
-    """By a loop."""
+def misses(attributions: Attributions) -> np.ndarray:
+    """Return the relative errors, computed by a loop."""
     out = []
-    for row in range(len(found)):
-        difference = float(found.score[row] - found.baseline_score[row])
-        out.append(abs(sum(found.tokens["full"][row]) - difference) / max(abs(difference), LEAST_DIFFERENCE))
+    for row in range(len(attributions)):
+        difference = float(attributions.score[row] - attributions.baseline_score[row])
+        out.append(abs(sum(attributions.tokens["full"][row]) - difference) / max(abs(difference), LEAST_DIFFERENCE))
     return np.array(out)
 
 
@@ -47,20 +47,20 @@ def test_only_texts_that_miss_get_twice_the_points(small: Clip, start: str):
     given = START_FROM[start](small, tokens)
     rotation = Rotation(random_basis(24, 5, torch.Generator().manual_seed(0)), Site("text", 3))
     attributor = MediatedIntegratedGradients(small, rotation)
-    found = attributor.attribute(tokens, images(), baselines=given, n_steps=START, tolerance=TOLERANCE)
-    assert isinstance(found, Attributions)
+    attributions = attributor.attribute(tokens, images(), baselines=given, n_steps=START, tolerance=TOLERANCE)
+    assert isinstance(attributions, Attributions)
     tried = {}
     for times in range(MOST_DOUBLINGS + 1):
         once = attributor.attribute(tokens, images(), baselines=given, n_steps=START * 2**times)
         assert isinstance(once, Attributions)
         np.testing.assert_allclose(once.relative_delta, misses(once), atol=1e-12)
         tried[START * 2**times] = once
-    for row, points in enumerate(found.points.tolist()):
+    for row, points in enumerate(attributions.points.tolist()):
         wanted = next((n for n, once in tried.items() if misses(once)[row] <= TOLERANCE), max(tried))
         assert points == wanted
-        for route, values in found.tokens.items():
+        for route, values in attributions.tokens.items():
             np.testing.assert_allclose(values[row], tried[points].tokens[route][row], atol=1e-6)
-    assert len(set(found.points)) > 2  # some texts need more points than others
+    assert len(set(attributions.points)) > 2  # some texts need more points than others
     assert set(tried[START].points) == {START}
 
 
@@ -70,10 +70,10 @@ def test_both_engines_take_the_same_points_and_give_the_same(small: Clip, start:
     tokens = tokenize(small, TEXTS)
     given, basis = START_FROM[start](small, tokens), random_basis(24, 5, torch.Generator().manual_seed(0))
     rotation = Rotation(basis, Site("text", 3))
-    found = MediatedIntegratedGradients(small, rotation).attribute(
+    attributions = MediatedIntegratedGradients(small, rotation).attribute(
         tokens, images(), baselines=given, n_steps=START, tolerance=TOLERANCE
     )
-    assert isinstance(found, Attributions)
+    assert isinstance(attributions, Attributions)
     paths = []
     for row in range(len(TEXTS)):
         text = tokens.take(torch.tensor([row]))
@@ -81,20 +81,20 @@ def test_both_engines_take_the_same_points_and_give_the_same(small: Clip, start:
         paths.append(run_path(small, text, images()[row : row + 1], [3], settings, TOLERANCE))
     run = PathRun(tokens, paths)
     theirs = run.attributions(3, rotation, run.shared(3))
-    np.testing.assert_array_equal(theirs.points, found.points)
-    largest = np.abs(found.tokens["full"]).max()
+    np.testing.assert_array_equal(theirs.points, attributions.points)
+    largest = np.abs(attributions.tokens["full"]).max()
     for route in theirs.tokens:
-        np.testing.assert_allclose(theirs.tokens[route], found.tokens[route], atol=2e-5 * largest)
-    np.testing.assert_allclose(theirs.baseline_score, found.baseline_score, atol=1e-6)
+        np.testing.assert_allclose(theirs.tokens[route], attributions.tokens[route], atol=2e-5 * largest)
+    np.testing.assert_allclose(theirs.baseline_score, attributions.baseline_score, atol=1e-6)
 
 
 def test_a_text_that_does_not_converge_is_not_attributed_without_end(small: Clip):
     attributor = MediatedIntegratedGradients(small)
-    found = attributor.attribute(TEXTS, images(), n_steps=1, tolerance=1e-12)
-    assert isinstance(found, Attributions)
-    assert (found.points[[0, 7]] == 2**MOST_DOUBLINGS).all()
-    assert (found.relative_delta[[0, 7]] > 1e-12).all()
-    assert found.points[6] == 1  # the empty text, whose sum is right from the first
+    attributions = attributor.attribute(TEXTS, images(), n_steps=1, tolerance=1e-12)
+    assert isinstance(attributions, Attributions)
+    assert (attributions.points[[0, 7]] == 2**MOST_DOUBLINGS).all()
+    assert (attributions.relative_delta[[0, 7]] > 1e-12).all()
+    assert attributions.points[6] == 1  # the sum of the empty text is right with one point
     for tolerance in (0.0, -1.0):
         with raises(ValueError, "tolerance"):
             attributor.attribute(TEXTS, images(), tolerance=tolerance)
@@ -118,7 +118,7 @@ def test_content_words_alone_become_padding(small: Clip):
 
 @pytest.mark.parametrize("text", ["a red star at the harbour, 3 moons.", "wedding of the quokka and its star"])
 def test_from_content_is_captums_layer_integrated_gradients(small: Clip, text: str):
-    """With another token than padding, which is EOT here: captum would score a baseline at its first EOT."""
+    """The baseline uses token 0. Padding is EOT here, and captum would score a baseline at its first EOT."""
     tokens, image = tokenize(small, [text]), images()[:1]
     unknown = torch.where(content_tokens(tokens), 0, tokens.ids)
 
@@ -135,4 +135,4 @@ def test_from_content_is_captums_layer_integrated_gradients(small: Clip, text: s
     assert shared.full is not None
     np.testing.assert_allclose(shared.full, expected, atol=1e-5 * largest)
     np.testing.assert_allclose(path.full, expected[0, path.moved.numpy()], atol=2e-5 * largest)
-    assert 0 < len(path.moved) < tokens.ids.shape[1] - 2  # some words were held
+    assert 0 < len(path.moved) < tokens.ids.shape[1] - 2  # some words were kept fixed

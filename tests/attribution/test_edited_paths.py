@@ -1,4 +1,4 @@
-"""Attributions in many edited models along one path, against each edited model's own gradients."""
+"""Tests of attributions in many edited models along one path, against the gradients of each edited model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def images(n: int) -> Tensor:
 
 
 def cell(layer: int, size: int, seed: int, kind: str = "loreft") -> Cell:
-    """Return an edit of a stream of width 24 that moves scores, and a subspace that has nothing to do with it."""
+    """Return an edit of a stream of width 24 that moves scores, and a subspace that is unrelated to the edit."""
     draw = torch.Generator().manual_seed(seed)
     z, other = (Rotation(random_basis(24, size, draw), Site("text", layer)) for _ in range(2))
     middle = torch.randn(24, generator=draw)
@@ -58,9 +58,9 @@ def cell(layer: int, size: int, seed: int, kind: str = "loreft") -> Cell:
 
 def run(clip: Clip, tokens: Tokens, cells: list[Cell], tolerance: float | None = None) -> list[list[EditedPath]]:
     """Return the paths of each text in each edited model."""
-    rows, own = torch.arange(len(tokens)).split(1), PathSettings(STEPS)
+    rows, settings = torch.arange(len(tokens)).split(1), PathSettings(STEPS)
     each = ((tokens.take(i), images(len(tokens))[i]) for i in rows)
-    return [run_paths(clip, text, image, (), cells, own, tolerance)[1] for text, image in each]
+    return [run_paths(clip, text, image, (), cells, settings, tolerance)[1] for text, image in each]
 
 
 @pytest.mark.slow
@@ -98,10 +98,10 @@ def test_a_text_has_the_points_of_the_base_or_twice_as_many_until_it_converges(s
         for row, least in enumerate(base):
             ours, text = texts[row][i], tokens.take(torch.tensor([row]))
 
-            def missed(points: int, of: Edit = edit, said: Tokens = text, at: int = row) -> float:
-                found, _ = integrate(of.apply(small), said, images(5)[[at]], 0, {}, PathSettings(points))
-                assert found.full is not None
-                return float(relative_delta(found.full, found.score, found.baseline_score)[0])
+            def missed(points: int, edit: Edit = edit, text: Tokens = text, at: int = row) -> float:
+                integrals, _ = integrate(edit.apply(small), text, images(5)[[at]], 0, {}, PathSettings(points))
+                assert integrals.full is not None
+                return float(relative_delta(integrals.full, integrals.score, integrals.baseline_score)[0])
 
             assert missed(ours.points) <= 0.01
             assert ours.points == least or missed(ours.points // 2) > 0.01
@@ -113,10 +113,10 @@ def test_a_text_has_the_points_of_the_base_or_twice_as_many_until_it_converges(s
 
 
 def test_the_base_has_the_path_that_it_has_alone(small: Clip):
-    """To the bit: its attributions do not depend on edits."""
-    text, own = tokenize(small, random_texts(1, 4)), PathSettings(STEPS)
-    alone = run_path(small, text, images(1), [2, 4], own, 0.01)
-    together, _ = run_paths(small, text, images(1), [2, 4], [cell(2, 6, 0), cell(3, 3, 1)], own, 0.01)
+    """Attributions of the base do not depend on edits, bit for bit."""
+    text, settings = tokenize(small, random_texts(1, 4)), PathSettings(STEPS)
+    alone = run_path(small, text, images(1), [2, 4], settings, 0.01)
+    together, _ = run_paths(small, text, images(1), [2, 4], [cell(2, 6, 0), cell(3, 3, 1)], settings, 0.01)
     assert (alone.points, alone.score) == (together.points, together.score)
     np.testing.assert_array_equal(alone.full, together.full)
     for layer in (2, 4):
@@ -127,10 +127,10 @@ def test_no_number_depends_on_which_edits_are_computed_together(small: Clip):
     tokens, cells = tokenize(small, random_texts(3, 5)), [cell(1, 4, 0), cell(3, 2, 1), cell(3, 6, 2)]
     together = run(small, tokens, cells, 0.01)
     for i, each in enumerate(cells):
-        for alone, beside in zip(run(small, tokens, [each], 0.01), together, strict=True):
+        for alone, in_group in zip(run(small, tokens, [each], 0.01), together, strict=True):
             for name in ("through", "stream", "full"):
-                np.testing.assert_array_equal(getattr(alone[0], name), getattr(beside[i], name))
-            assert (alone[0].score, alone[0].points) == (beside[i].score, beside[i].points)
+                np.testing.assert_array_equal(getattr(alone[0], name), getattr(in_group[i], name))
+            assert (alone[0].score, alone[0].points) == (in_group[i].score, in_group[i].points)
 
 
 def test_an_edited_model_can_be_edited_again(small: Clip):
@@ -138,9 +138,9 @@ def test_an_edited_model_can_be_edited_again(small: Clip):
     base, tokens = first.apply(small), tokenize(small, random_texts(2, 7))
     (ours,) = zip(*run(base, tokens, [(edit, z)]), strict=True)
     shared, through = integrate(edit.apply(base), tokens, images(2), 3, {"z": z}, PathSettings(STEPS))
-    found = edited_attributions(tokens, ours, ("through", "full"))
-    np.testing.assert_allclose(found.tokens["through"], through["z"], atol=2e-6)
-    np.testing.assert_allclose(found.tokens["full"], shared.full, atol=2e-6)
+    attributions = edited_attributions(tokens, ours, ("through", "full"))
+    np.testing.assert_allclose(attributions.tokens["through"], through["z"], atol=2e-6)
+    np.testing.assert_allclose(attributions.tokens["full"], shared.full, atol=2e-6)
 
 
 def test_what_is_saved_is_loaded_and_a_text_like_its_baseline_has_no_attributions(small: Clip, tmp_path: Path):

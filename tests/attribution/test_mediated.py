@@ -1,4 +1,4 @@
-"""Mediated integrated gradients, against captum and hooks."""
+"""Tests of mediated integrated gradients against captum and hooks."""
 
 from __future__ import annotations
 
@@ -56,13 +56,15 @@ def test_full_is_captums_layer_integrated_gradients(small: Clip, seed: int, meth
         expected = theirs.sum(-1).detach().numpy()
         agree("full", ours.tokens["full"], expected, over=np.abs(expected).max())
         assert np.abs(expected).max() > 1e-3
-    # Only here: where padding is EOT, captum scores the baseline at its first padding, not where the text ends.
+    # Only `unknown` has a comparable delta. If padding is EOT, captum scores the baseline at its first padding.
     np.testing.assert_allclose(ours.delta, delta.detach().numpy(), atol=1e-5)
 
 
 class FromEmbeddings(nn.Module):
-    """The score as a function of token embeddings, with the site's stream passing through a module of its own, in
-    rotated coordinates: what captum needs to see neurons where the rotation has directions."""
+    """Score as a function of token embeddings, in which the site's stream passes through a separate rotation module.
+
+    captum then sees a neuron for each direction of the rotation.
+    """
 
     def __init__(self, clip: Clip, site: Site, basis: Tensor, ids: Tensor, eot: int, image: Tensor) -> None:
         super().__init__()
@@ -113,18 +115,18 @@ def test_through_is_captums_conductance_summed_over_the_rotated_directions(
         "around": range(size, 24),
     }
     for route, directions in parts.items():
-        found = sum(
+        expected = sum(
             conductance.attribute(end, j, baselines=start, n_steps=STEPS, method="gausslegendre").sum(-1).detach()
             for j in directions
         ).numpy()
-        agree("conductance", ours.tokens[route], found, over=np.abs(ours.tokens["full"]).max())
+        agree("conductance", ours.tokens[route], expected, over=np.abs(ours.tokens["full"]).max())
     assert np.abs(ours.tokens["through"]).max() > 1e-4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", [1, 3, 5])
 def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip, layer: int):
-    """Against transformers' own forward pass, with a hook that lets no gradient through EOT after the block."""
+    """The oracle is transformers' forward pass, with a hook that blocks the gradient at EOT after the block."""
     texts, images = random_texts(7, layer), an_image(7, layer)
     turn = Rotation(random_basis(24, 4, torch.Generator().manual_seed(0)), Site("text", layer))
     attributor = MediatedIntegratedGradients(small, turn, routes=("bypass",))
@@ -134,7 +136,7 @@ def test_bypass_is_what_is_left_where_the_stream_at_the_site_is_held(small: Clip
         expected = bypass_by_hook(small, text, image, layer)
         agree("bypass", ours.tokens["bypass"][row, : len(expected)], expected)
         largest = max(largest, np.abs(expected).max())
-    # Past the last layer nothing can be bypassed; before it something is.
+    # Nothing can bypass the last layer, but paths bypass every earlier layer.
     assert (largest > 1e-3) == (layer < 5)
 
 
@@ -159,7 +161,7 @@ def bypass_by_hook(small: Clip, text: str, image: Tensor, layer: int) -> np.ndar
 
 
 def turn_off(module: nn.Module, position: int):
-    """Let no gradient through a position of a block's output."""
+    """Block the gradient at a position of a block's output."""
 
     def hold(_module, _inputs, hidden):
         return torch.cat(
@@ -199,9 +201,9 @@ def test_attributions_converge_to_the_difference_of_scores(small: Clip):
     coarse, fine = (attributor.attribute(texts, images, n_steps=n) for n in (2, 200))
     assert np.abs(fine.delta).max() < 1e-3 < np.abs(coarse.delta).max()
     np.testing.assert_allclose(fine.score, (embed_texts(small, texts) * images).sum(-1).numpy(), atol=1e-6)
-    found, delta = attributor.attribute(texts, images, n_steps=2, return_convergence_delta=True)
+    attributions, delta = attributor.attribute(texts, images, n_steps=2, return_convergence_delta=True)
     np.testing.assert_array_equal(delta, coarse.delta)
-    np.testing.assert_array_equal(found.tokens["full"], coarse.tokens["full"])
+    np.testing.assert_array_equal(attributions.tokens["full"], coarse.tokens["full"])
 
 
 @pytest.mark.slow
@@ -213,8 +215,8 @@ def test_batching_does_not_matter(small: Clip):
     for route in ROUTES:
         for other in results[1:]:
             np.testing.assert_allclose(other.tokens[route], results[0].tokens[route], atol=1e-6)
-        for i, one in enumerate(alone):
-            np.testing.assert_allclose(one.by_word(route)[0], results[0].by_word(route)[i], atol=1e-6)
+        for i, single in enumerate(alone):
+            np.testing.assert_allclose(single.by_word(route)[0], results[0].by_word(route)[i], atol=1e-6)
 
 
 def test_several_subspaces_at_once_are_those_of_each_alone(small: Clip):
@@ -224,7 +226,7 @@ def test_several_subspaces_at_once_are_those_of_each_alone(small: Clip):
     shared, through = integrate(small, tokens, images, 3, rotations, PathSettings(4))
     for name, rotation in rotations.items():
         alone, only = integrate(small, tokens, images, 3, {name: rotation}, PathSettings(4))
-        # To the bit: a sweep's cells must not depend on which of them are computed together.
+        # Results agree bit for bit, since a sweep's cells must not depend on other cells.
         np.testing.assert_array_equal(through[name], only[name])
         np.testing.assert_array_equal(shared.stream, alone.stream)
 
@@ -258,7 +260,7 @@ def test_what_cannot_be_asked(small: Clip):
 @pytest.mark.parametrize("n_steps", [2, 5, 20, 50])
 @pytest.mark.parametrize("method", SUPPORTED_METHODS)
 def test_rules_of_integration_are_captums(method: str, n_steps: int):
-    """Gauss-Legendre to the last bit; captum takes its Riemann points in float32."""
+    """Gauss-Legendre rules agree bit for bit. captum computes its Riemann points in float32."""
     sizes, alphas = (torch.tensor(rule(n_steps), dtype=torch.float64) for rule in approximation_parameters(method))
     close = {"atol": 0.0 if method == "gausslegendre" else 1e-7, "rtol": 0.0}
     points, weights = path_rule(n_steps, method)

@@ -1,4 +1,4 @@
-"""What attributions have to do with norms, on made-up attributions of real words."""
+"""Tests of relations between attributions and norms, on made-up attributions of real words."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ NORMS = load_norms("imageability,concreteness")
 
 
 def made_up(seed: int, articles: Sequence[str] = ARTICLES) -> Attributions:
-    """Texts of 4 to 12 words, each of one or two tokens."""
+    """Return attributions of texts with 4 to 12 words, each of one or two tokens."""
     rng, words, owners = np.random.default_rng(seed), [], []
     for _ in range(2 * len(articles)):
         words.append(tuple(str(word) for word in rng.choice(WORDS, rng.integers(4, 13))))
@@ -72,10 +72,10 @@ def made_up(seed: int, articles: Sequence[str] = ARTICLES) -> Attributions:
 
 @pytest.mark.slow
 def test_relations_are_those_of_samples_written_out():
-    found = made_up(0)
-    values = {route: [list(one) for one in found.by_word(route)] for route in MEASURED}
-    wanted = oracle.relations(found.words, values, ARTICLES, {norm.name: norm.ratings for norm in NORMS})
-    got = wide(relations(found, NORMS, ARTICLES) | correlations(found, NORMS, ARTICLES))
+    attributions = made_up(0)
+    values = {route: [list(occurrences) for occurrences in attributions.by_word(route)] for route in MEASURED}
+    wanted = oracle.relations(attributions.words, values, ARTICLES, {norm.name: norm.ratings for norm in NORMS})
+    got = wide(relations(attributions, NORMS, ARTICLES) | correlations(attributions, NORMS, ARTICLES))
     assert set(wanted) <= set(got)
     for key, value in wanted.items():
         assert got[key] == pytest.approx(value, abs=1e-8, nan_ok=True), key
@@ -87,21 +87,21 @@ def test_relations_are_those_of_samples_written_out():
 
 
 def test_noise_is_not_in_expected_attributions():
-    """Attributions with noise that a word has anew in each place: the plain correlation is drawn toward 0."""
+    """Independent noise at each occurrence draws the plain correlation toward 0, but not the disattenuated one."""
     articles, rng = [str(number) for number in range(60)], np.random.default_rng(0)
-    found = made_up(3, articles)
+    attributions = made_up(3, articles)
     norm = Norm("rated", "made up", {word: rng.normal() for word in WORDS})
     expected = {word: 0.6 * norm.ratings[word] + 0.8 * rng.normal() for word in WORDS}
-    tokens = np.zeros(found.word_of.shape)
-    for text, words in enumerate(found.words):
+    tokens = np.zeros(attributions.word_of.shape)
+    for text, words in enumerate(attributions.words):
         for place, word in enumerate(words):
-            tokens[text, np.flatnonzero(found.word_of[text] == place)[0]] = expected[word] + rng.normal(0, 3)
-    made = replace(found, tokens={"through": tokens})
+            tokens[text, np.flatnonzero(attributions.word_of[text] == place)[0]] = expected[word] + rng.normal(0, 3)
+    made = replace(attributions, tokens={"through": tokens})
     got = wide(relations(made, [norm], articles) | correlations(made, [norm], articles))
     assert got["n_repeated_rated"] == got["n_rated"] == len(WORDS)
     reliability = got["reliability_rated_through"]
     assert 0.5 < reliability < 0.95
-    # all types occur in several articles, so that both correlations are of the same types
+    # all types occur in several articles, so both correlations use the same types
     stepped_up = got["r_rated_through"] / np.sqrt(reliability)
     assert got["disattenuated_rated_through"] == pytest.approx(stepped_up, abs=0.02)
     truth = np.corrcoef([[expected[word], norm.ratings[word]] for word in WORDS], rowvar=False)[0, 1]
@@ -112,30 +112,30 @@ def test_noise_is_not_in_expected_attributions():
 def test_every_relation_is_declared(count: int):
     chosen = NORMS[:count]
     names = [norm.name for norm in chosen]
-    known = {one.key for one in (*declared.attributions(PAPER, names), *declared.word_counts(names))}
+    declared_keys = {measure.key for measure in (*declared.attributions(PAPER, names), *declared.word_counts(names))}
     every = (*declared.RELATIONS, "reliability", "n_repeated", "n_every_norm")
-    found = relations(made_up(0), chosen, ARTICLES).keys() | correlations(made_up(0), chosen, ARTICLES).keys()
-    assert {key for key in known if key.measure in every and not key.words} == {
-        key for key in found if key.measure != "n"
+    keys = relations(made_up(0), chosen, ARTICLES).keys() | correlations(made_up(0), chosen, ARTICLES).keys()
+    assert {key for key in declared_keys if key.measure in every and not key.words} == {
+        key for key in keys if key.measure != "n"
     }
 
 
 @pytest.mark.parametrize("reason", ["frequency", "length", "kind"])
 def test_what_a_norm_owes_to_frequency_length_and_kind_is_not_in_the_partial_correlation(reason: str):
     articles, rng = [str(number) for number in range(40)], np.random.default_rng(0)
-    found = made_up(3, articles)
-    counts = {word: [sum(text.count(word) for text in some) for some in halves(found.words)] for word in WORDS}
-    of = {
+    attributions = made_up(3, articles)
+    counts = {word: [sum(text.count(word) for text in texts) for texts in halves(attributions.words)] for word in WORDS}
+    causes = {
         "frequency": {word: log_frequency(word) for word in WORDS},
         "length": {word: float(len(word)) for word in WORDS},
         "kind": {word: 10 * many / (many + few) for word, (many, few) in counts.items()},
     }[reason]
-    tokens = np.zeros(found.word_of.shape)
-    for text, words in enumerate(found.words):
+    tokens = np.zeros(attributions.word_of.shape)
+    for text, words in enumerate(attributions.words):
         for place, word in enumerate(words):
-            tokens[text, np.flatnonzero(found.word_of[text] == place)[0]] = of[word] + rng.normal(0, 0.3)
-    norm = Norm("rated", "made up", {word: value + rng.normal(0, 0.3) for word, value in of.items()})
-    made = replace(found, tokens={"through": tokens})
+            tokens[text, np.flatnonzero(attributions.word_of[text] == place)[0]] = causes[word] + rng.normal(0, 0.3)
+    norm = Norm("rated", "made up", {word: value + rng.normal(0, 0.3) for word, value in causes.items()})
+    made = replace(attributions, tokens={"through": tokens})
     got = wide(relations(made, [norm], articles) | correlations(made, [norm], articles))
     assert got["r_rated_through"] > 0.7
     assert got["r_rated_through_low"] > 0.5
@@ -168,8 +168,8 @@ def test_articles_are_those_of_the_pairs():
 
 
 def test_one_article_has_no_interval():
-    one = ["one"] * len(ARTICLES)
-    got = wide(relations(made_up(0), NORMS, one) | correlations(made_up(0), NORMS, one))
+    single_article = ["one"] * len(ARTICLES)
+    got = wide(relations(made_up(0), NORMS, single_article) | correlations(made_up(0), NORMS, single_article))
     for stem in ("r", "rho", "partial", "beta"):
         assert math.isfinite(got[f"{stem}_concreteness_through"])
         assert math.isnan(got[f"{stem}_concreteness_through_low"])
@@ -178,21 +178,21 @@ def test_one_article_has_no_interval():
 
 
 def test_words_are_numbered_with_their_articles():
-    found = made_up(0)
-    words = AttributedWords.of(found, ARTICLES)
+    attributions = made_up(0)
+    words = AttributedWords.of(attributions, ARTICLES)
     names = sorted(set(ARTICLES))
     wanted: dict[str, list[int]] = {}
-    for text, some in enumerate(found.words):
-        for word in some:
+    for text, text_words in enumerate(attributions.words):
+        for word in text_words:
             wanted.setdefault(word, []).append(names.index(ARTICLES[text % len(ARTICLES)]))
     assert words.articles() == wanted
     assert list(words.words) == sorted(wanted)
-    assert {word: len(some) for word, some in wanted.items()} == {
-        word: count for word, (_, count) in found.by_type("full").items()
+    assert {word: len(numbers) for word, numbers in wanted.items()} == {
+        word: count for word, (_, count) in attributions.by_type("full").items()
     }
     for number, word in enumerate(words.words):
-        mean, _ = found.by_type("full")[word]
-        assert words.at.means(found.by_occurrence("full"))[number] == pytest.approx(mean)
+        mean, _ = attributions.by_type("full")[word]
+        assert words.at.means(attributions.by_occurrence("full"))[number] == pytest.approx(mean)
 
 
 def test_content_words_alone():
@@ -205,7 +205,8 @@ def test_content_words_alone():
 
 
 def replace_ratings(wanted: Callable[[str], bool]) -> list[Norm]:
-    return [replace(norm, ratings={word: one for word, one in norm.ratings.items() if wanted(word)}) for norm in NORMS]
+    kept = [{word: rating for word, rating in norm.ratings.items() if wanted(word)} for norm in NORMS]
+    return [replace(norm, ratings=ratings) for norm, ratings in zip(NORMS, kept, strict=True)]
 
 
 def suffixed(key: str) -> str:
@@ -216,14 +217,19 @@ def suffixed(key: str) -> str:
 
 
 def test_familiarity_and_age_of_acquisition_are_held_where_a_norm_brings_them():
-    """Residuals of type means on frequency, letters, kind and both covariates; a type that these do not rate is out."""
+    """The correlation is that of residuals of type means on frequency, letters, kind and both covariates.
+
+    Types that the covariates do not rate are left out.
+    """
     made, rng = made_up(0), np.random.default_rng(1)
-    known = [word for word in WORDS if word not in (",", "river")]
-    covariates = tuple(Norm(name, "made up", {word: rng.normal() for word in known}) for name in ("age", "familiar"))
+    rated_words = [word for word in WORDS if word not in (",", "river")]
+    covariates = tuple(
+        Norm(name, "made up", {word: rng.normal() for word in rated_words}) for name in ("age", "familiar")
+    )
     chosen = [Norm("glasgow-imageability", "made up", NORMS[0].ratings, covariates), NORMS[1]]
     got = relations(made, chosen, ARTICLES)
     words = AttributedWords.of(made, ARTICLES)
-    kept = [i for i, word in enumerate(words.words) if word in known and word in NORMS[1].ratings]
+    kept = [i for i, word in enumerate(words.words) if word in rated_words and word in NORMS[1].ratings]
     names = [words.words[i] for i in kept]
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -248,7 +254,6 @@ def test_familiarity_and_age_of_acquisition_are_held_where_a_norm_brings_them():
     assert got[Key("n_held", norm=NORMS[1].name)].value == len(kept)
     assert not any(key.measure in ("held", "n_held") for key in relations(made, NORMS, ARTICLES))
     names_of = [norm.name for norm in chosen]
-    assert {key.measure for key in got} <= {one.key.measure for one in declared.attributions(PAPER, names_of)} | {
-        one.key.measure for one in declared.word_counts(names_of)
-    }
+    measures = (*declared.attributions(PAPER, names_of), *declared.word_counts(names_of))
+    assert {key.measure for key in got} <= {measure.key.measure for measure in measures}
     assert chosen[0].fingerprint != replace(chosen[0], covariates=()).fingerprint

@@ -1,4 +1,4 @@
-"""Code in the card of an edit, and its run by a process that does not know this package."""
+"""Code in the card of an edit, and functions that run it in this process or without this package."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def of_texts(code: str, texts: list[str]) -> str:
 
 
 def run_here(code: str) -> Tensor:
-    """Return the embeddings that the code of a card computes, by this process."""
+    """Run the code of a card in this process, and return its embeddings."""
     names: dict[str, Tensor] = {}
     exec(code, names)
     return names["embeddings"]
 
 
 def run_alone(code: str, cwd: Path, environment: Mapping[str, str] = {}) -> Tensor:
-    """Return the embeddings that the code of a card computes, by a process that cannot import this package."""
+    """Run the code of a card in a process that cannot import this package, and return its embeddings."""
     command = [sys.executable, "-c", ALONE + code + SHOW]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=cwd, env=os.environ | dict(environment)

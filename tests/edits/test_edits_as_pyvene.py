@@ -1,4 +1,4 @@
-"""Edits by pyvene: whole forward passes, saved and loaded by pyvene itself."""
+"""Tests of edits with pyvene: whole forward passes, and edits that pyvene saves and loads."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def embedded(clip: Clip, model: Any) -> Tensor:
 
 def test_pyvene_edits_as_the_engine_does(small: Clip):
     edit = loreft(small)
-    found = embedded(small, intervenable(small, edit))
-    agree("edits, pyvene", found, embed_texts(edit.apply(small), TEXTS))
-    assert (found - embed_texts(small, TEXTS)).abs().max() > 1e-2
+    embeddings = embedded(small, intervenable(small, edit))
+    agree("edits, pyvene", embeddings, embed_texts(edit.apply(small), TEXTS))
+    assert (embeddings - embed_texts(small, TEXTS)).abs().max() > 1e-2
 
 
 def test_pyvene_saves_and_loads_it(small: Clip, tmp_path: Path):

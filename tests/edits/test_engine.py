@@ -1,4 +1,4 @@
-"""An edited model: the engine, the model's own forward pass and a hook written out agree, whatever is asked of it."""
+"""Tests of edited models: the engine, the model's own forward pass and an explicit hook agree."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def plain(clip: Clip, edit: Edit, texts: list[str]) -> Tensor:
 @pytest.mark.parametrize("layer", [1, LAYER, 4])
 def test_texts_are_embedded_as_with_a_hook(small: Clip, layer: int):
     edit = loreft(small, layer)
-    own, wanted = edit.apply(small), plain(small, edit, TEXTS)
+    edited, wanted = edit.apply(small), plain(small, edit, TEXTS)
     assert (wanted - embed_texts(small, TEXTS)).abs().max() > 1e-2  # the edit does something
-    agree("edits", embed_texts(own, TEXTS), wanted)
-    agree("edits", embed_tokens(own, tokenize(own, TEXTS)), wanted)
+    agree("edits", embed_texts(edited, TEXTS), wanted)
+    agree("edits", embed_tokens(edited, tokenize(edited, TEXTS)), wanted)
     every = [Site("text", number) for number in range(1, small.depth("text") + 1)]
-    run = clean_texts(own, TEXTS, every)
+    run = clean_texts(edited, TEXTS, every)
     for site in every:
         agree("edits", run.push(site, run.stream(site)), wanted)
 
@@ -88,12 +88,12 @@ def test_texts_are_embedded_as_with_a_hook(small: Clip, layer: int):
 def test_the_model_that_was_given_stays_as_it_is(small: Clip):
     before, hooks = embed_texts(small, TEXTS), sum(len(module._forward_hooks) for module in small.model.modules())
     edit = loreft(small)
-    own = edit.apply(small)
-    assert own.fingerprint != small.fingerprint
-    assert own.image_fingerprint == small.image_fingerprint
-    assert {id(tensor) for tensor in own.model.parameters()} == {id(tensor) for tensor in small.model.parameters()}
+    edited = edit.apply(small)
+    assert edited.fingerprint != small.fingerprint
+    assert edited.image_fingerprint == small.image_fingerprint
+    assert {id(tensor) for tensor in edited.model.parameters()} == {id(tensor) for tensor in small.model.parameters()}
     with edit.on(small):
-        torch.testing.assert_close(embed_texts(small, TEXTS), embed_texts(own, TEXTS), atol=0, rtol=0)
+        torch.testing.assert_close(embed_texts(small, TEXTS), embed_texts(edited, TEXTS), atol=0, rtol=0)
         assert not torch.equal(embed_texts(small, TEXTS), before)
     assert torch.equal(embed_texts(small, TEXTS), before)
     assert torch.equal(embed_tokens(small, tokenize(small, TEXTS)), embed_tokens(small, tokenize(small, TEXTS)))
@@ -103,28 +103,28 @@ def test_the_model_that_was_given_stays_as_it_is(small: Clip):
 @pytest.mark.parametrize("component", ["block", "attn", "mlp"])
 @pytest.mark.parametrize("layer", [1, LAYER, 3])
 def test_counterfactuals_are_those_of_hooks(small: Clip, layer: int, component: str):
-    """The edit comes first, so that a swap in the stream at its own site takes the edited streams."""
+    """The edit comes first, so a swap at the edit's site uses the edited streams."""
     edit, site = loreft(small), Site("text", layer, component)
-    own = edit.apply(small)
+    edited = edit.apply(small)
     z = Rotation(random_basis(24, 7, torch.Generator().manual_seed(3)), site)
     base, source = random_texts(5, 1), random_texts(5, 2)
-    runs = [clean_texts(own, texts, [site]) for texts in (base, source)]
+    runs = [clean_texts(edited, texts, [site]) for texts in (base, source)]
     tokens, lent = tokenize(small, base), runs[1].stream(site)
     with by_hook(small, edit, tokens.eot), patch(small, site, tokens.eot, lambda h: z.swap(h, lent)), torch.no_grad():
         wanted = unit_texts(small.model, tokens.ids)
-    found = interchange(runs[0], runs[1], z)
-    agree("edits", found, wanted)
-    assert (found - embed_texts(own, base)).abs().max() > 1e-3
+    counterfactual = interchange(runs[0], runs[1], z)
+    agree("edits", counterfactual, wanted)
+    assert (counterfactual - embed_texts(edited, base)).abs().max() > 1e-3
 
 
 def test_gradients_of_a_training_step_are_those_of_plain_passes(small: Clip):
-    """The trainable run is edited too; its gradients in the embeddings' weights are those of the hook."""
+    """The trainable run is edited too. Its gradients of the embeddings' weights equal those with the hook."""
     edit, site = loreft(small), Site("text", 3)
-    own, tokens = edit.apply(small), tokenize(small, TEXTS)
+    edited, tokens = edit.apply(small), tokenize(small, TEXTS)
     weight = small.model.text_projection.weight
     weight.requires_grad_(True)
     try:
-        run = trainable_texts(own, tokens.ids, tokens.eot, site)
+        run = trainable_texts(edited, tokens.ids, tokens.eot, site)
         (ours,) = torch.autograd.grad(run.embeddings.square().sum(0)[3], weight)
         with by_hook(small, edit, tokens.eot):
             (plain_one,) = torch.autograd.grad(unit_texts(small.model, tokens.ids).square().sum(0)[3], weight)
@@ -136,61 +136,61 @@ def test_gradients_of_a_training_step_are_those_of_plain_passes(small: Clip):
 
 def test_images_are_edited_at_cls(small: Clip):
     edit = loreft(small, tower="vision")
-    own, pairs = edit.apply(small), load_pairs("toy", limit=6)
+    edited, pairs = edit.apply(small), load_pairs("toy", limit=6)
     images = [pairs.open_image(pair) for pair in pairs.pairs[:4]]
     with by_hook(small, edit, torch.zeros(4, dtype=torch.long)):
         wanted = embed_images(small, images)
-    agree("edits", embed_images(own, images), wanted)
+    agree("edits", embed_images(edited, images), wanted)
     assert (wanted - embed_images(small, images)).abs().max() > 1e-2
-    assert own.image_fingerprint != small.image_fingerprint
+    assert edited.image_fingerprint != small.image_fingerprint
     for layer in (1, LAYER, 3):
         site = Site("vision", layer)
-        run = clean_images(own, images, [site])
+        run = clean_images(edited, images, [site])
         agree("edits", run.push(site, run.stream(site)).cpu(), wanted)
 
 
 def test_attributions_are_of_the_edited_model(small: Clip):
-    """Both ways to compute them agree by all routes, and sums are differences of the edited model's scores."""
+    """Both methods agree on all routes, and sums equal differences of the edited model's scores."""
     edit, layer = loreft(small), 3
-    own, tokens = edit.apply(small), tokenize(small, TEXTS[:3])
+    edited, tokens = edit.apply(small), tokenize(small, TEXTS[:3])
     images = nn.functional.normalize(torch.randn(3, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
     z = Rotation(random_basis(24, 6, torch.Generator().manual_seed(2)), Site("text", layer))
-    shared, through = integrate(own, tokens, images, layer, {"z": z}, PathSettings(24))
+    shared, through = integrate(edited, tokens, images, layer, {"z": z}, PathSettings(24))
     scores = (plain(small, edit, TEXTS[:3]) * images).sum(-1).numpy()
     np.testing.assert_allclose(shared.score, scores, atol=1e-6)
     assert shared.full is not None
     np.testing.assert_allclose(shared.full.sum(1), shared.score - shared.baseline_score, atol=2e-3)
     for row in range(3):
-        path = run_path(own, tokens.take(torch.tensor([row])), images[row : row + 1], [layer], PathSettings(24))
+        path = run_path(edited, tokens.take(torch.tensor([row])), images[row : row + 1], [layer], PathSettings(24))
         np.testing.assert_allclose(path.full, shared.full[row][path.moved.numpy()], atol=2e-6)
         moved = path.through(layer, z)
         np.testing.assert_allclose(moved, through["z"][row][path.moved.numpy()], atol=2e-6)
-    attributor = MediatedIntegratedGradients(own, z, routes=("through", "full"))
-    found = attributor.attribute(TEXTS[:3], images, n_steps=24)
-    np.testing.assert_allclose(found.tokens["full"], shared.full, atol=1e-6)
+    attributor = MediatedIntegratedGradients(edited, z, routes=("through", "full"))
+    attributions = attributor.attribute(TEXTS[:3], images, n_steps=24)
+    np.testing.assert_allclose(attributions.tokens["full"], shared.full, atol=1e-6)
     unedited, _ = integrate(small, tokens, images, layer, {"z": z}, PathSettings(24))
     assert unedited.full is not None
     assert np.abs(unedited.full - shared.full).max() > 1e-3
 
 
 def test_a_tower_that_is_not_causal_is_edited_too(toy: Clip):
-    """Whole passes in float64 through a hook on the block; above the edit every position runs again."""
+    """The oracle makes whole passes in float64 with a hook on the block. Above the edit, every position runs again."""
     with registered():
         other = two_way(toy)
         width, draw = other.width("text"), torch.Generator().manual_seed(0)
         rows = random_basis(width, SIZE, draw).T.contiguous().double()
         weight, bias = torch.randn(SIZE, width, generator=draw).double() / 4, torch.randn(SIZE, generator=draw).double()
         edit = Edit("loreft", Site("text", 1), {"rows": rows, "weight": weight, "bias": bias})
-        own, tokens = edit.apply(other), tokenize(other, NATURAL)
+        edited, tokens = edit.apply(other), tokenize(other, NATURAL)
         wanted = []
         for row in range(len(tokens)):
             alone = tokens.take(torch.tensor([row]))
             with by_hook(other, edit, alone.eot), torch.no_grad():
                 wanted.append(unit_texts(other.model, alone.ids)[0])
         expected = torch.stack(wanted)
-        agree("edits", embed_tokens(own, tokens), expected)
+        agree("edits", embed_tokens(edited, tokens), expected)
         for site in (Site("text", 1), Site("text", 2), Site("text", 1, "mlp")):
-            run = clean_texts(own, NATURAL, [site])
+            run = clean_texts(edited, NATURAL, [site])
             agree("edits", run.push(site, run.stream(site)), expected)
         assert (expected - embed_tokens(other, tokens)).abs().max() > 1e-3
 
@@ -207,7 +207,7 @@ def test_adapters_are_merged_below_an_edit(small: Clip):
 
 @pytest.mark.parametrize("tower", ["text", "two_way"])
 def test_pairs_of_an_edited_model_need_no_run_of_it(small: Clip, toy: Clip, tower: str):
-    """Streams, and what is pushed from the site, are those of a clean run of the edited model."""
+    """Streams and pushed embeddings equal those of a clean run of the edited model."""
     with registered() if tower == "two_way" else nullcontext():
         clip = two_way(toy, dtype=torch.float32) if tower == "two_way" else small
         edit, n = loreft(clip), len(NATURAL)

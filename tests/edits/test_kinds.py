@@ -1,4 +1,4 @@
-"""Equations of the kinds of edits, and their files."""
+"""Tests of the equations of the kinds of edits, and of their files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.oracles.planted import CAUSE, axis, planted
 from tests.wording import raises
 
 SITE = Site("text", 2)
-PLAIN = {"shrinkage": False, "constrain_cov_trace": False, "svd_tol": 1e-9}  # of concept-erasure: no guard rails
+PLAIN = {"shrinkage": False, "constrain_cov_trace": False, "svd_tol": 1e-9}  # no safeguards of concept-erasure
 SHAPES = st.tuples(
     st.integers(1, 9), st.integers(0, 9), st.integers(0, 999), st.sampled_from([torch.float32, torch.float64])
 )
@@ -64,8 +64,8 @@ def test_alpha_0_changes_no_bit_of_a_model(small: Clip):
 def test_setting_z_to_that_of_a_source_is_an_interchange_bit_for_bit(small: Clip):
     z, (source,) = rotation(24, 4, 0), random_texts(1, 5)
     base, lent = clean_texts(small, random_texts(6, 1), [SITE]), clean_texts(small, [source] * 6, [SITE])
-    own = set_z(z, lent.stream(SITE)[0])
-    assert torch.equal(base.push(SITE, own(base.stream(SITE))), interchange(base, lent, z))
+    edit = set_z(z, lent.stream(SITE)[0])
+    assert torch.equal(base.push(SITE, edit(base.stream(SITE))), interchange(base, lent, z))
 
 
 @given(SHAPES)
@@ -104,12 +104,12 @@ def test_an_edit_reads_the_directions_that_its_change_depends_on(shape):
         wide = read.double()
         torch.testing.assert_close(edit.reads @ (edit.reads.T @ wide), wide, atol=1e-5, rtol=1e-5)
         h = drawn(3, width, seed=seed + 3, dtype=torch.float64)
-        across = h - h @ edit.reads @ edit.reads.T  # what the edit does not read moves its change by nothing
+        across = h - h @ edit.reads @ edit.reads.T  # directions that the edit does not read leave its change equal
         torch.testing.assert_close(edit(h + across) - (h + across), edit(h) - h, atol=1e-5, rtol=0)
 
 
 def kinds_of_streams(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Streams with unequal variances whose kinds differ along a direction, and labels of 1 and -1."""
+    """Return streams with unequal variances whose kinds differ along a direction, and labels of 1 and -1."""
     labels = torch.ones(n, 1)
     labels[n // 2 :] = -1
     spread = torch.logspace(-2, 1, 12)
@@ -132,7 +132,7 @@ def test_after_leace_a_linear_probe_is_at_chance():
 
 
 def test_leace_of_pairs_takes_their_preference():
-    """Where one direction carries it, the eraser is that direction's, and held-out pairs have no gap left."""
+    """If one direction carries the preference, the eraser erases it, and held-out pairs have no gap left."""
     train, _, test = planted("carries")
     edit = leace_of(train)
     assert edit.facts == {"pairs": len(train)}
@@ -155,9 +155,9 @@ def test_leace_is_that_of_concept_erasure(columns: int):
     streams, _ = kinds_of_streams(400, 3)
     labels = drawn(400, columns, seed=7) + streams[:, :columns]
     wanted = LeaceEraser.fit(streams.double(), labels.double(), **PLAIN)(streams.double())
-    found = Edit("leace", SITE, leace.fit(streams, labels))
-    torch.testing.assert_close(found(streams.double()), wanted, atol=1e-6, rtol=1e-6)
-    assert found.size == columns
+    eraser = Edit("leace", SITE, leace.fit(streams, labels))
+    torch.testing.assert_close(eraser(streams.double()), wanted, atol=1e-6, rtol=1e-6)
+    assert eraser.size == columns
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

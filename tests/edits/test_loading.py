@@ -1,4 +1,4 @@
-"""A folder with an edit is a model: loaded by name, on whatever base, or refused in one line."""
+"""Tests of folders with an edit: each loads as a model, on any base, or gives a one-line error."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TEXTS = ["a red circle", "two stars at the harbour"]
 
 
 @pytest.fixture
-def own(toy: Clip, tmp_path: Path) -> Path:
-    """Folder with an edit of the toy."""
+def edited_folder(toy: Clip, tmp_path: Path) -> Path:
+    """Return a folder with an edit of the toy."""
     loreft(toy, 9).made_for(toy).save(tmp_path / "edited")
     return tmp_path / "edited"
 
@@ -31,14 +31,14 @@ def save_model(clip: Clip, folder: Path) -> None:
         part.save_pretrained(folder)
 
 
-def test_a_folder_with_an_edit_is_the_edited_model(toy: Clip, own: Path):
-    edited, expected = load_clip(str(own)), loreft(toy, 9).apply(toy)
+def test_a_folder_with_an_edit_is_the_edited_model(toy: Clip, edited_folder: Path):
+    edited, expected = load_clip(str(edited_folder)), loreft(toy, 9).apply(toy)
     assert torch.equal(embed_texts(edited, TEXTS), embed_texts(expected, TEXTS))
     assert not torch.allclose(embed_texts(edited, TEXTS), embed_texts(toy, TEXTS), atol=1e-3)
-    assert (edited.name, edited.fingerprint) == (str(own), expected.fingerprint)
+    assert (edited.name, edited.fingerprint) == (str(edited_folder), expected.fingerprint)
     assert edited.image_fingerprint == toy.image_fingerprint
     assert any("'toy'" in note for note in edited.notes)
-    half = load_clip(str(own), dtype=torch.float64)
+    half = load_clip(str(edited_folder), dtype=torch.float64)
     assert half.model.dtype == torch.float64
     assert torch.allclose(embed_texts(half, TEXTS).float(), embed_texts(edited, TEXTS), atol=1e-6)
 
@@ -52,15 +52,15 @@ def test_an_edit_of_images_changes_images_alone(toy: Clip, tmp_path: Path):
     assert edited.image_fingerprint != toy.image_fingerprint
 
 
-def test_an_edit_of_an_edit(toy: Clip, own: Path, tmp_path: Path):
-    once = load_clip(str(own))
+def test_an_edit_of_an_edit(toy: Clip, edited_folder: Path, tmp_path: Path):
+    once = load_clip(str(edited_folder))
     loreft(toy, 11, seed=1).made_for(once).save(tmp_path / "twice")
-    assert Edit.load(tmp_path / "twice").base == str(own)
+    assert Edit.load(tmp_path / "twice").base == str(edited_folder)
     twice = load_clip(str(tmp_path / "twice"), trust=True)
     expected = loreft(toy, 11, seed=1).apply(loreft(toy, 9).apply(toy))
     assert torch.equal(embed_texts(twice, TEXTS), embed_texts(expected, TEXTS))
     assert twice.fingerprint == expected.fingerprint
-    with raises(ModelError, f"'{tmp_path / 'twice'}'", f"'{own}'", "--trust-run"):
+    with raises(ModelError, f"'{tmp_path / 'twice'}'", f"'{edited_folder}'", "--trust-run"):
         load_clip(str(tmp_path / "twice"))
 
 
@@ -70,15 +70,15 @@ def test_a_folder_with_weights_and_an_edit_is_its_own_base(toy: Clip, tmp_path: 
     assert torch.equal(embed_texts(load_clip(str(tmp_path)), TEXTS), embed_texts(loreft(toy, 9).apply(toy), TEXTS))
 
 
-def test_folders_that_hold_no_model(toy: Clip, small: Clip, own: Path, tmp_path: Path):
+def test_folders_that_hold_no_model(toy: Clip, small: Clip, edited_folder: Path, tmp_path: Path):
     loreft(toy, 9).save(tmp_path / "loose")
     with raises(ModelError, f"'{tmp_path / 'loose'}'"):
         load_clip(str(tmp_path / "loose"))
-    damaged = (own / FILE).read_bytes()
-    (own / FILE).write_bytes(damaged[:-4] + b"abcd")
-    with raises(ModelError, f"'{own / FILE}'"):
-        load_clip(str(own))
-    (own / FILE).write_bytes(damaged)
+    damaged = (edited_folder / FILE).read_bytes()
+    (edited_folder / FILE).write_bytes(damaged[:-4] + b"abcd")
+    with raises(ModelError, f"'{edited_folder / FILE}'"):
+        load_clip(str(edited_folder))
+    (edited_folder / FILE).write_bytes(damaged)
     save_model(small, tmp_path / "small")
     other = load_clip(str(tmp_path / "small"))
     loreft(other, 2).made_for(other).save(tmp_path / "small" / "edited")

@@ -1,4 +1,4 @@
-"""Edits that go to the hub and come back, and models on the hub with an edit: a stand-in takes the place of the hub."""
+"""Tests of edits and edited models that are pushed to and loaded from the hub, with a local stand-in for the hub."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def test_the_code_of_a_card_finds_a_base_on_the_hub(hub: Hub, toy: Clip):
     on_hub.push(loreft(base, 9).made_for(base), "me/mine")
     card = hub.repos["me/mine"]["README.md"].decode()
     assert header(card)["base_model"] == "me/base"
-    found = run_here(of_texts(code_of(card), TEXTS))
-    torch.testing.assert_close(found, wanted(toy), **CLOSE)
+    embeddings = run_here(of_texts(code_of(card), TEXTS))
+    torch.testing.assert_close(embeddings, wanted(toy), **CLOSE)
     names: dict[str, Clip] = {}
     exec(code_of(card, "## How to load it"), names)
-    torch.testing.assert_close(embed_texts(names["clip"], TEXTS), found, **CLOSE)
+    torch.testing.assert_close(embed_texts(names["clip"], TEXTS), embeddings, **CLOSE)
 
 
 @pytest.mark.slow
@@ -106,21 +106,21 @@ def test_a_process_without_this_package_fetches_all(hub: Hub, toy: Clip, tmp_pat
     publish(hub, "me/base")
     on_hub.push(replace(loreft(toy, 9), base="me/base"), "me/mine")
     code = of_texts(code_of(hub.repos["me/mine"]["README.md"].decode()), TEXTS)
-    found = run_alone(code, tmp_path, {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")})
-    torch.testing.assert_close(found, wanted(toy), **CLOSE)
+    embeddings = run_alone(code, tmp_path, {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")})
+    torch.testing.assert_close(embeddings, wanted(toy), **CLOSE)
 
 
 def test_a_model_on_the_hub_keeps_its_edit(hub: Hub, toy: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     loreft(toy, 9).made_for(toy).save(tmp_path / "run")
     assert export([str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--push", "me/edited"]) == 0
     assert {"edit.json", "edit.safetensors", "model.safetensors"} <= hub.repos["me/edited"].keys()
-    found = load_clip("me/edited")
-    torch.testing.assert_close(embed_texts(found, TEXTS), wanted(toy), **CLOSE)
+    edited = load_clip("me/edited")
+    torch.testing.assert_close(embed_texts(edited, TEXTS), wanted(toy), **CLOSE)
     assert (wanted(toy) - embed_texts(toy, TEXTS)).abs().max() > 1e-3
-    assert (found.name, found.fingerprint) == ("me/edited", load_clip(str(tmp_path / "out")).fingerprint)
-    assert torch.equal(embed_texts(load_clip("me/edited@main"), TEXTS), embed_texts(found, TEXTS))
+    assert (edited.name, edited.fingerprint) == ("me/edited", load_clip(str(tmp_path / "out")).fingerprint)
+    assert torch.equal(embed_texts(load_clip("me/edited@main"), TEXTS), embed_texts(edited, TEXTS))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert torch.equal(embed_texts(load_clip("me/edited"), TEXTS), embed_texts(found, TEXTS))
+    assert torch.equal(embed_texts(load_clip("me/edited"), TEXTS), embed_texts(edited, TEXTS))
 
 
 def test_an_edit_on_the_hub_is_a_model(hub: Hub, toy: Clip, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""Training of edits on clean runs, against plain forward passes in float64, and in a network whose truth is known."""
+"""Tests of edit training on clean runs, against plain forward passes in float64 and in planted networks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def leaves(width: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def test_losses_and_gradients_are_those_of_plain_forward_passes(double: Clip):
-    """Every text runs whole, with a hook; losses are written out pair by pair."""
+    """The oracle runs every text as a whole, with a hook, and computes losses pair by pair."""
     site, pairs = Site("text", 9), load_pairs("toy", limit=40)
     features = image_features(double, pairs).to("cpu")
     features = replace(features, embeddings=features.embeddings.double())
@@ -74,15 +74,15 @@ def test_losses_and_gradients_are_those_of_plain_forward_passes(double: Clip):
             return unit_texts(double.model, tokens.ids)
 
     def logits(kind: str, z: Tensor | None = None) -> Tensor:
-        """Logits of edited texts, with Z of other edited streams if these are given."""
+        """Return the logits of edited texts, with Z of other edited streams if these are given."""
 
         def by(h: Tensor) -> Tensor:
             return change(h) if z is None else change(h) + (change(z) - change(h)) @ basis @ basis.T
 
         return scale * (embedded(texts(kind, rows), by) * images).sum(-1)
 
-    def texts(kind: str, of: Tensor) -> list[str]:
-        return [getattr(train.pairs[row], kind) for row in of.tolist()]
+    def texts(kind: str, pair_rows: Tensor) -> list[str]:
+        return [getattr(train.pairs[row], kind) for row in pair_rows.tolist()]
 
     clean = {kind: logits(kind) for kind in ("negative", "positive")}
     other = {"negative": "positive", "positive": "negative"}
@@ -98,7 +98,7 @@ def test_losses_and_gradients_are_those_of_plain_forward_passes(double: Clip):
     behavioral = mean([-torch.stack([clean[k][i] for k in clean]).log_softmax(0)[1] for i in numbers])
     picks = {kind: scale * embedded(texts(kind, rows), change) @ images.T for kind in clean}
     retention = mean([-picks[k].log_softmax(way)[i, i] for k in clean for way in (0, 1) for i in numbers])
-    winner = {"negative": 1, "positive": 0}  # of [base, counterfactual]
+    winner = {"negative": 1, "positive": 0}  # index into [base, counterfactual]
     iit_das = mean(
         [-torch.stack([clean[k][i], across[k][i]]).log_softmax(0)[winner[k]] for k in clean for i in numbers]
     )
@@ -155,7 +155,7 @@ def won(part: PairsAtSite, edit: Edit) -> float:
 
 @pytest.mark.slow
 def test_an_edit_makes_a_preference_where_the_kinds_can_be_told():
-    """Nothing reads the mark that tells the kinds, until the edit writes it where the score is read."""
+    """The network does not read the mark of the kinds until the edit writes it where the score is read."""
     train, val, test = planted("neither")
     nothing = Edit(
         "direft", train.site, {"rows": torch.eye(16)[:1], "weight": torch.zeros(1, 16), "bias": torch.zeros(1)}
@@ -174,21 +174,22 @@ def test_several_edits_side_by_side_are_those_of_each_alone(small: Clip):
     train, val = (pairs_at(small, pairs.split(name), Site("text", LAYER)) for name in ("train", "val"))
     weights = (0.0, 1.0)
     trained = train_edits(train, val, [1, SIZE], retain=weights, config=FAST)
-    found = [each.edit for each in trained]
-    assert [(edit.size, edit.facts["retain"]) for edit in found] == [(k, w) for k in (1, SIZE) for w in weights]
-    for edit in found:
+    edits = [each.edit for each in trained]
+    assert [(edit.size, edit.facts["retain"]) for edit in edits] == [(k, w) for k in (1, SIZE) for w in weights]
+    for edit in edits:
         (alone,) = train_edits(train, val, [edit.size], retain=[edit.facts["retain"]], config=FAST)
         torch.testing.assert_close(alone.edit(val.streams), edit(val.streams), atol=2e-4, rtol=0)
     again = train_edits(train, val, [1, SIZE], retain=weights, config=FAST)
-    assert again[3].edit.fingerprint == found[3].fingerprint
-    assert max(edit.facts["step"] for edit in found) > 0
+    assert again[3].edit.fingerprint == edits[3].fingerprint
+    assert max(edit.facts["step"] for edit in edits) > 0
     best = chosen(trained)
-    assert best is min(trained, key=lambda one: one.edit.facts["val_loss"] + one.edit.facts["val_retention_rise"])
+    costs = [edit.facts["val_loss"] + edit.facts["val_retention_rise"] for edit in edits]
+    assert best is trained[costs.index(min(costs))]
     assert [look.step for look in best.history] == [0, 4, 8, 12]
     assert best.look in best.history
     embedded = embed_texts(best.edit.apply(small), pairs.split("val").texts)
     clean = val.pairs.run.push(val.site, best.edit(val.streams))
-    torch.testing.assert_close(embedded, clean, atol=1e-6, rtol=0)  # what was trained is what the model does
+    torch.testing.assert_close(embedded, clean, atol=1e-6, rtol=0)  # the edited model acts as the trained edit
     positive, negative = (embedded * val.pairs.targets).sum(-1).reshape(2, -1).numpy()
     assert best.look.preference == pytest.approx(preference(positive, negative).mean())
     (still,) = train_edits(train, val, [SIZE], retain=[0.0], config=replace(FAST, max_steps=0))
@@ -199,7 +200,7 @@ def test_several_edits_side_by_side_are_those_of_each_alone(small: Clip):
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["iit-das", "joint", "iit-das-calibrated"])
 def test_other_objectives_teach_a_preference_or_a_z(objective: Objective):
-    """Z of the edit carries the planted cause after training, whatever the objective asks of it."""
+    """Z of the edit carries the planted cause after training with every objective."""
     train, val, test = planted("neither")
     (trained,) = train_edits(train, val, [1], retain=[0.0], config=EditConfig(objective=objective))
     losses = [look.loss for look in trained.history]

@@ -42,9 +42,9 @@ def test_scores_of_pseudo_pairs_are_those_of_each_text_with_its_own_image(small:
     pairs, negatives = made(small, 12)
     halves = alphabetical_halves(pairs, negatives)
     n, site = len(halves), Site("text", 2)
-    own = PairsAtSite(pairs, site).clean[:12]  # negative texts come first
+    scores = PairsAtSite(pairs, site).clean[:12]  # negative texts come first
     rows = halves.run.rows - 12  # type: ignore[attr-defined]
-    expected = torch.cat([own[rows[n:]], own[rows[:n]]])
+    expected = torch.cat([scores[rows[n:]], scores[rows[:n]]])
     torch.testing.assert_close(PairsAtSite(halves, site).clean, expected, rtol=1e-5, atol=1e-6)
     still = align(PairsAtSite(halves, site), nothing(24, site), sources="random", seed=0)
     assert still.iia() == 0.5

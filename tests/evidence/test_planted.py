@@ -1,4 +1,4 @@
-"""Networks of which the truth is known: what `gather` must say of subspaces that hold a preference, and that do not."""
+"""Tests of `measure_subspace` on planted networks, for subspaces that hold a preference and for others."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.wide import wide
 parts = cache(planted)
 KINDS: tuple[Kind, ...] = ("carries", "dormant", "neither")
 LEVERS = ("das", "lever")
-INITIAL = 12  # a direction of which the network makes nothing
+INITIAL = 12  # a direction that the network does not use
 
 
 @cache
-def found(kind: Kind, method: str) -> torch.Tensor:
-    """The direction that a method finds."""
+def direction_of(kind: Kind, method: str) -> torch.Tensor:
+    """Return the direction that a method finds."""
     train, val, _ = parts(kind)
     return METHODS[method].fit(train, val, [1], SearchConfig())[0].basis
 
 
 @cache
 def measured(kind: Kind, method: str) -> dict[str, float]:
-    return evidence(kind, found(kind, method))
+    return evidence(kind, direction_of(kind, method))
 
 
 def evidence(kind: Kind, basis: torch.Tensor) -> dict[str, float]:
@@ -43,62 +43,65 @@ def evidence(kind: Kind, basis: torch.Tensor) -> dict[str, float]:
     return wide(measure_subspace(pairs, Rotation(basis, train.site), how).numbers)
 
 
-def mean_ratio(said: dict[str, float]) -> float:
-    return (said["ratio_c2d"] + said["ratio_d2c"]) / 2
+def mean_ratio(numbers: dict[str, float]) -> float:
+    return (numbers["ratio_c2d"] + numbers["ratio_d2c"]) / 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["das", "calibrated", "means", "gradient", "lever"])
 def test_where_one_direction_carries_the_preference_every_measure_says_so(method: str):
-    said = measured("carries", method)
-    assert abs(float(found("carries", method).T @ axis(parts("carries")[0], CAUSE))) > 0.95
-    assert said["gap_low"] > 0.17
-    assert said["iia"] > 0.99
-    # The calibrated search moves scores by somewhat less, as far as the kinds overlap.
-    assert mean_ratio(said) == pytest.approx(1, abs=0.08 if method == "calibrated" else 0.06)
-    assert said["r2_low"] > 0.9
-    assert said["gap_left"] == pytest.approx(0, abs=0.12 if method == "calibrated" else 0.02)
-    assert said["gap_left_high"] - said["gap_left_low"] < 0.03
-    assert said["elsewhere"] == pytest.approx(0, abs=0.03)
-    assert said["auc"] > 0.99
-    assert said["percentile_r2_own_random"] == said["percentile_iia_random"] == 1
-    assert said["r2_own_low"] > 0.9
-    assert said["r2_own_over_random_low"] > 0.85
+    numbers = measured("carries", method)
+    assert abs(float(direction_of("carries", method).T @ axis(parts("carries")[0], CAUSE))) > 0.95
+    assert numbers["gap_low"] > 0.17
+    assert numbers["iia"] > 0.99
+    # The calibrated search moves scores by slightly less, since the kinds overlap.
+    assert mean_ratio(numbers) == pytest.approx(1, abs=0.08 if method == "calibrated" else 0.06)
+    assert numbers["r2_low"] > 0.9
+    assert numbers["gap_left"] == pytest.approx(0, abs=0.12 if method == "calibrated" else 0.02)
+    assert numbers["gap_left_high"] - numbers["gap_left_low"] < 0.03
+    assert numbers["elsewhere"] == pytest.approx(0, abs=0.03)
+    assert numbers["auc"] > 0.99
+    assert numbers["percentile_r2_own_random"] == numbers["percentile_iia_random"] == 1
+    assert numbers["r2_own_low"] > 0.9
+    assert numbers["r2_own_over_random_low"] > 0.85
 
 
 @pytest.mark.parametrize("method", ["das", "means", "gradient", "lever"])
 def test_with_a_neutral_value_where_the_preference_is_chance_prefers(method: str):
-    """The calibrated search turns the direction by 17 degrees, which leaves 10 % of the gap and 90 % of the preference:
-    accuracy counts signs, as IIA does, and says little where the rest of the score hardly varies."""
-    said = measured("carries", method)
-    assert said["neutral_preference_low"] < 0.5 < said["neutral_preference_high"]
-    assert said["gap_left"] == pytest.approx(0, abs=0.02)
+    """Preference accuracy is at chance with a neutral Z.
+
+    The calibrated search is left out. It turns the direction by 17 degrees, which leaves 10 % of the gap and 90 % of
+    the preference. Accuracy counts signs, as IIA does, and shows little if the rest of the score hardly varies.
+    """
+    numbers = measured("carries", method)
+    assert numbers["neutral_preference_low"] < 0.5 < numbers["neutral_preference_high"]
+    assert numbers["gap_left"] == pytest.approx(0, abs=0.02)
 
 
 @pytest.mark.parametrize("method", LEVERS)
 def test_a_dormant_direction_has_a_perfect_iia_and_moves_scores_too_far(method: str):
-    said, basis = measured("dormant", method), found("dormant", method)
+    numbers, basis = measured("dormant", method), direction_of("dormant", method)
     mark, dormant = (abs(float(basis.T @ axis(parts("dormant")[0], number))) for number in (MARK, DORMANT))
-    assert min(mark, dormant) > 0.3  # what tells the kinds apart, together with what moves scores
-    assert said["iia"] == said["percentile_iia_random"] == 1
-    assert said["auc"] > 0.999
-    assert said["gap_low"] > 0.08  # there is a preference, but not here
-    assert min(said["ratio_c2d"], said["ratio_d2c"]) > 2.5
-    assert said["r2"] < -3.5
-    assert said["r2_high"] < -2
-    assert said["r2_own_over_random"] < -0.4
-    assert said["gap_left_high"] < -2.5  # a neutral value wakes it as well, and turns the preference around
-    assert said["neutral_preference"] == 0
-    assert said["elsewhere"] > 0.6  # it is no image's own score that moves
+    assert min(mark, dormant) > 0.3  # the part that separates the kinds, and the part that moves scores
+    assert numbers["iia"] == numbers["percentile_iia_random"] == 1
+    assert numbers["auc"] > 0.999
+    assert numbers["gap_low"] > 0.08  # there is a preference, but not here
+    assert min(numbers["ratio_c2d"], numbers["ratio_d2c"]) > 2.5
+    assert numbers["r2"] < -3.5
+    assert numbers["r2_high"] < -2
+    assert numbers["r2_own_over_random"] < -0.4
+    assert numbers["gap_left_high"] < -2.5  # a neutral value activates the direction too, and reverses the preference
+    assert numbers["neutral_preference"] == 0
+    assert numbers["elsewhere"] > 0.6  # scores with all images move
 
 
 def test_each_part_of_a_dormant_direction_alone_does_nothing():
     for number in (MARK, DORMANT):
-        said = evidence("dormant", axis(parts("dormant")[0], number))
-        assert mean_ratio(said) == pytest.approx(0, abs=0.01)
-        assert said["r2"] == pytest.approx(0, abs=0.02)
-        assert said["gap_left"] == pytest.approx(1, abs=0.01)
-        assert said["neutral_preference"] == pytest.approx(said["preference"], abs=0.01)
+        numbers = evidence("dormant", axis(parts("dormant")[0], number))
+        assert mean_ratio(numbers) == pytest.approx(0, abs=0.01)
+        assert numbers["r2"] == pytest.approx(0, abs=0.02)
+        assert numbers["gap_left"] == pytest.approx(1, abs=0.01)
+        assert numbers["neutral_preference"] == pytest.approx(numbers["preference"], abs=0.01)
     cause = evidence("dormant", axis(parts("dormant")[0], CAUSE))
     assert abs(cause["gap_left"]) < 0.05  # the preference is in the other direction
     assert mean_ratio(cause) == pytest.approx(1, abs=0.1)
@@ -107,24 +110,27 @@ def test_each_part_of_a_dormant_direction_alone_does_nothing():
 
 @pytest.mark.slow
 def test_a_dormant_direction_of_the_right_length_passes_for_one_that_carries():
-    """What calibration and necessity do not see, and what does. A search for calibration turns the direction until the
-    swap moves scores by the gap. To first order a neutral value takes away as much as a swap moves, so nothing is left
-    of the gap then. Only other images' scores tell, and that within a kind the score does not follow Z."""
-    said = measured("dormant", "calibrated")
-    assert abs(float(found("dormant", "calibrated").T @ axis(parts("dormant")[0], CAUSE))) < 0.1
-    assert mean_ratio(said) == pytest.approx(1, abs=0.1)
-    assert said["r2_low"] > 0.9
-    assert said["gap_left"] == pytest.approx(1 - mean_ratio(said), abs=0.01)
-    assert said["neutral_preference"] < 0.65
-    assert said["elsewhere_low"] > 0.9
+    """Calibration and necessity do not detect this direction, but specificity does.
+
+    The calibrated search turns the direction until the swap moves scores by the gap. To first order, a neutral value
+    removes as much as a swap moves, so nothing is left of the gap. Only scores with other images reveal the direction,
+    and the fact that scores do not follow Z within a kind.
+    """
+    numbers = measured("dormant", "calibrated")
+    assert abs(float(direction_of("dormant", "calibrated").T @ axis(parts("dormant")[0], CAUSE))) < 0.1
+    assert mean_ratio(numbers) == pytest.approx(1, abs=0.1)
+    assert numbers["r2_low"] > 0.9
+    assert numbers["gap_left"] == pytest.approx(1 - mean_ratio(numbers), abs=0.01)
+    assert numbers["neutral_preference"] < 0.65
+    assert numbers["elsewhere_low"] > 0.9
     assert measured("carries", "calibrated")["elsewhere_high"] < 0.1
-    follows = {kind: within_slope(kind, found(kind, "calibrated")) for kind in ("carries", "dormant")}
+    follows = {kind: within_slope(kind, direction_of(kind, "calibrated")) for kind in ("carries", "dormant")}
     assert follows["carries"] > 0.8
     assert abs(follows["dormant"]) < 0.1
 
 
 def within_slope(kind: Kind, basis: torch.Tensor) -> float:
-    """How far a swap within a kind takes a text's score towards that of its source."""
+    """Return the share of the way to its source's score that a swap within a kind moves a text's score."""
     done = align(parts(kind)[2], Rotation(basis, SITE), sources="random", seed=0, within=True)
     towards = torch.cat([torch.from_numpy(base[done.sources] - base) for base in done.base.values()])
     moved = torch.cat([torch.from_numpy(done.moves(way)) for way in done.base])
@@ -133,27 +139,27 @@ def within_slope(kind: Kind, basis: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("method", LEVERS)
 def test_scores_without_a_preference_can_be_steered_as_well(method: str):
-    said = measured("neither", method)
-    assert said["iia"] == said["percentile_iia_random"] == 1
-    assert said["auc"] > 0.999
-    assert said["gap_low"] < 0 < said["gap_high"] < 0.01
-    assert said["preference_low"] < 0.5 < said["preference_high"]
-    assert said["r2"] < -1000
-    assert abs(mean_ratio(said)) > 30
-    assert said["gap_train_low"] < 0 < said["gap_train_high"]
-    # There may be no gap of which something is left, or with which a change of score can be compared.
+    numbers = measured("neither", method)
+    assert numbers["iia"] == numbers["percentile_iia_random"] == 1
+    assert numbers["auc"] > 0.999
+    assert numbers["gap_low"] < 0 < numbers["gap_high"] < 0.01
+    assert numbers["preference_low"] < 0.5 < numbers["preference_high"]
+    assert numbers["r2"] < -1000
+    assert abs(mean_ratio(numbers)) > 30
+    assert numbers["gap_train_low"] < 0 < numbers["gap_train_high"]
+    # The gap may be 0, so ratios to the gap have no interval.
     for key in ("gap_left", "r2", "ratio_c2d", "ratio_d2c", "preference_left"):
-        assert math.isnan(said[f"{key}_low"]), key
-        assert math.isnan(said[f"{key}_high"]), key
+        assert math.isnan(numbers[f"{key}_low"]), key
+        assert math.isnan(numbers[f"{key}_high"]), key
 
 
 @pytest.mark.slow
 def test_the_calibrated_search_refuses_what_steers_scores_without_a_preference():
-    said = measured("neither", "calibrated")
-    assert said["iia"] < 0.55
-    assert said["iia_low"] < 0.5
-    assert said["auc_low"] < 0.5
-    assert said["gap_low"] < 0 < said["gap_high"]
+    numbers = measured("neither", "calibrated")
+    assert numbers["iia"] < 0.55
+    assert numbers["iia_low"] < 0.5
+    assert numbers["auc_low"] < 0.5
+    assert numbers["gap_low"] < 0 < numbers["gap_high"]
 
 
 @cache
@@ -161,7 +167,7 @@ def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> tuple[Rotat
     """Return the direction that the same search finds for halves of the negative texts, and its IIA.
 
     Args:
-        read: whether the half of a text can be read from its stream, along a direction that says nothing else.
+        read: whether the half of a text can be read from its stream, along a direction without other information.
     """
     halves = []
     for seed, part in enumerate(parts(kind)):
@@ -181,19 +187,22 @@ def of_an_arbitrary_label(kind: Kind, method: str, *, read: bool) -> tuple[Rotat
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", ["das", "calibrated"])
 def test_for_a_label_that_the_stream_does_not_hold_no_search_finds_anything(kind: Kind, method: str):
-    """The made-up texts have nothing to do with the streams: IIA is that of a coin, whatever the network is like."""
-    _, found = of_an_arbitrary_label(kind, method, read=False)
-    assert found.low < 0.5 < found.high < 0.65
+    """The made-up texts are unrelated to the streams, so IIA is at chance in every network."""
+    _, iia = of_an_arbitrary_label(kind, method, read=False)
+    assert iia.low < 0.5 < iia.high < 0.65
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_arbitrary_label_does_not_tell_the_networks_apart(kind: Kind):
-    """A label that can be read but that nothing depends on is mixed with whatever moves scores: with `CAUSE` in the
-    network of which it carries the preference, with `DORMANT` in the others. DAS has a perfect IIA in all three, so a
-    high IIA for an arbitrary label says that IIA is no evidence, not that this subspace is a wrong one. Calibration
-    and necessity tell them apart. The search for calibration finds nothing in any of them: between the halves there
-    is no gap that it could move scores by, every direction is worse than none, and it says so."""
+    """DAS reaches a perfect IIA for an arbitrary label in all networks, and the calibrated search in none.
+
+    DAS mixes a readable label that nothing depends on with a direction that moves scores: with `CAUSE` in the network
+    that it carries the preference in, and with `DORMANT` in the others. A high IIA for an arbitrary label thus shows
+    that IIA is no evidence, not that a subspace is wrong. Calibration and necessity distinguish the networks. The
+    calibrated search finds nothing, since there is no gap between the halves. Every direction is worse than none, and
+    the search does not converge.
+    """
     assert of_an_arbitrary_label(kind, "das", read=True)[1].value > 0.99
     assert measured(kind, "das")["iia"] > 0.99
     refused, _ = of_an_arbitrary_label(kind, "calibrated", read=True)

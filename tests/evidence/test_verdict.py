@@ -18,7 +18,7 @@ from tests.run_folders import PAPER_METHODS
 NAMES = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified", "beyond length")
 CONTROLS = PAPER_METHODS[1:]
 SCHEMA = sweep_schema(PAPER, PAPER_METHODS, (), models=["tuned"])
-GOOD = {  # the interval of each measure of a subspace that nothing can be said against
+GOOD = {  # the interval of each measure of a subspace without faults
     "gap": (0.05, 0.1),
     "ratio_c2d": (0.8, 1.2),
     "ratio_d2c": (0.7, 1.1),
@@ -34,13 +34,13 @@ GOOD = {  # the interval of each measure of a subspace that nothing can be said 
     "swap_retrieval_lost": (-0.01, 0.02),
     "traits_r2": (0.0, 0.1),
     "equal_gap": (0.03, 0.1),
-    **{f"r2_own_over_{one.column}": (0.1, 0.2) for one in CONTROLS},
+    **{f"r2_own_over_{method.column}": (0.1, 0.2) for method in CONTROLS},
 }
 SEEDS = ChosenControls(Place(8, 16, 0), {1: 0.7, 2: 0.6}, 0.125, Estimate(0.6, 9), Estimate(0.6, 9), True, {})
 
 
 def answers(intervals: dict[str, tuple[float, float]], chosen: ChosenControls | None = SEEDS) -> dict[str, str]:
-    return {one.name: one.answer for one in verdict(_judged(intervals, chosen))}
+    return {answer.name: answer.answer for answer in verdict(_judged(intervals, chosen))}
 
 
 def _judged(intervals: dict[str, tuple[float, float]], chosen: ChosenControls | None) -> VerdictMeasures:
@@ -97,7 +97,7 @@ def test_nothing_can_be_said_against_a_good_subspace():
 )
 def test_each_fault_changes_its_answer_and_no_other(name: str, change: dict[str, tuple[float, float]], answer: str):
     also = {(-22.0, -20.0): "no", (-0.1, 0.1): "cannot tell", (0.0, 0.0): "no"}
-    more = {"beyond controls": also[change["r2_own"]]} if "r2_own" in change else {}  # of which two rules ask
+    more = {"beyond controls": also[change["r2_own"]]} if "r2_own" in change else {}  # two rules use r2_own
     assert answers(GOOD | change) == dict.fromkeys(NAMES, "yes") | more | {name: answer}
 
 
@@ -119,32 +119,33 @@ def test_a_swap_that_moves_nothing_is_not_specific():
 def test_there_is_no_preference_only_where_the_gap_is_surely_small_or_the_other_way(
     gap: tuple[float, float], spread: float, answer: str
 ):
-    """Small is a fifth of the standard deviation of single pairs' gaps."""
-    found = _judged(GOOD | {"gap": gap}, SEEDS)
-    assert verdict(replace(found, numbers={**found.numbers, Key("gap_sd"): Estimate(spread, 9)}))[0].answer == answer
+    """A gap is small if it is below a fifth of the standard deviation of single pairs' gaps."""
+    measures = _judged(GOOD | {"gap": gap}, SEEDS)
+    numbers = {**measures.numbers, Key("gap_sd"): Estimate(spread, 9)}
+    assert verdict(replace(measures, numbers=numbers))[0].answer == answer
 
 
 def test_a_search_that_did_not_converge_gets_no_yes_for_what_it_found():
-    found = _judged(GOOD, SEEDS)
+    measures = _judged(GOOD, SEEDS)
     unfinished = {Key("converged"): Estimate(0.0, 1)}
     for numbers, chosen, unsure in (
-        ({**found.numbers, **unfinished}, SEEDS, {"beyond controls", "identified"}),
-        (found.numbers, replace(SEEDS, converged=False), {"identified"}),
+        ({**measures.numbers, **unfinished}, SEEDS, {"beyond controls", "identified"}),
+        (measures.numbers, replace(SEEDS, converged=False), {"identified"}),
     ):
-        said = verdict(replace(found, numbers=numbers, chosen=chosen))
-        assert {one.name for one in said if one.answer == "cannot tell"} == unsure
-        assert all("did not converge" in one.because for one in said if one.name in unsure)
+        given_answers = verdict(replace(measures, numbers=numbers, chosen=chosen))
+        assert {answer.name for answer in given_answers if answer.answer == "cannot tell"} == unsure
+        assert all("did not converge" in answer.because for answer in given_answers if answer.name in unsure)
     bad = _judged(GOOD | {"r2_own": (-0.2, -0.1)}, SEEDS)
     assert verdict(replace(bad, numbers={**bad.numbers, **unfinished}))[4].answer == "no"
 
 
 def test_a_direction_that_a_closed_form_finds_too_is_beyond_controls():
-    """It need not be better than itself."""
+    """Z need not be better than the same direction among the controls."""
     assert answers(GOOD | {"r2_own_over_means": (-0.1, 0.1)})["beyond controls"] == "yes"
     same = _judged(GOOD, SEEDS)
-    for value, answer in ((0.0, "yes"), (0.1, "cannot tell")):
+    for value, expected in ((0.0, "yes"), (0.1, "cannot tell")):
         judged = replace(same, numbers={**same.numbers, Key("r2_own_over", "means"): Estimate(value, 9)})
-        assert {one.name: one.answer for one in verdict(judged)}["beyond controls"] == answer
+        assert {answer.name: answer.answer for answer in verdict(judged)}["beyond controls"] == expected
 
 
 def test_what_is_worse_than_no_change_is_not_beyond_controls():
@@ -154,14 +155,14 @@ def test_what_is_worse_than_no_change_is_not_beyond_controls():
 
 @pytest.mark.parametrize("gap", [(-0.1, -0.05), (-0.3, -0.2)])
 def test_without_a_preference_nothing_can_be_told_of_where_it_is(gap: tuple[float, float]):
-    found = answers(GOOD | {"gap": gap})
-    assert found["precondition"] == "no"
-    assert found["calibrated"] == found["necessary"] == found["beyond controls"] == "cannot tell"
+    given_answers = answers(GOOD | {"gap": gap})
+    assert given_answers["precondition"] == "no"
+    assert [given_answers[name] for name in ("calibrated", "necessary", "beyond controls")] == ["cannot tell"] * 3
 
 
-def test_angles_are_said_where_they_are_known():
-    said = verdict(_judged(GOOD, replace(SEEDS, angles={1: [3.4, 80.0, 89.6]})))[-2].because
-    assert said == "overlap with seed 1: 0.70 (angles 3 to 90°), seed 2: 0.60; with a random subspace 0.12"
+def test_angles_are_reported_if_they_are_known():
+    because = verdict(_judged(GOOD, replace(SEEDS, angles={1: [3.4, 80.0, 89.6]})))[-2].because
+    assert because == "overlap with seed 1: 0.70 (angles 3 to 90°), seed 2: 0.60; with a random subspace 0.12"
 
 
 @pytest.mark.parametrize(
@@ -179,18 +180,18 @@ def test_one_seed_that_finds_something_else_is_enough(overlaps: dict[int, float]
 )
 def test_seeds_must_agree_better_than_random_subspaces_of_that_size(chance: float, overlap: float, answer: str):
     """Two random halves of the stream overlap by one half."""
-    found = answers(GOOD, replace(SEEDS, overlaps={1: overlap, 2: 0.9 + chance / 10}, chance=chance))
-    assert found["identified"] == answer
+    given_answers = answers(GOOD, replace(SEEDS, overlaps={1: overlap, 2: 0.9 + chance / 10}, chance=chance))
+    assert given_answers["identified"] == answer
 
 
 def test_where_nothing_was_measured_nothing_can_be_told():
-    found = verdict(VerdictMeasures({}, PAPER, CONTROLS))
-    assert [one.answer for one in found if one.name != "specific"] == ["cannot tell"] * 6
-    assert found[0].because == "gap not measured, preference not measured %"
+    given_answers = verdict(VerdictMeasures({}, PAPER, CONTROLS))
+    assert [answer.answer for answer in given_answers if answer.name != "specific"] == ["cannot tell"] * 6
+    assert given_answers[0].because == "gap not measured, preference not measured %"
 
 
 AGAINST = {"gap", "swap_retrieval_lost", "ratio_c2d", "ratio_d2c", "left_below_pca"}
-AGAINST |= {f"r2_own_over_{one.column}" for one in CONTROLS if one.key != "random"}
+AGAINST |= {f"r2_own_over_{method.column}" for method in CONTROLS if method.key != "random"}
 BOUNDS = st.floats(-3, 3).flatmap(lambda low: st.floats(low, 4).map(lambda high: (low, high)))
 
 
@@ -199,9 +200,9 @@ BOUNDS = st.floats(-3, 3).flatmap(lambda low: st.floats(low, 4).map(lambda high:
 def test_a_narrower_interval_never_turns_an_answer_round(
     intervals: dict[str, tuple[float, float]], key: str, narrow: tuple[float, float]
 ):
-    """It can only tell where before it could not.
+    """A narrower interval can only replace "cannot tell".
 
-    Answers about retrieval, rivals that may do as well and a shift that may be as good as none count against alone.
+    The measures in `AGAINST` are exceptions, since their conditions fail only for values that are surely bad.
     """
     low, high = intervals[key]
     inside = max(low, min(narrow[0], high)), min(high, max(narrow[1], low))
@@ -217,8 +218,8 @@ def test_the_fine_tuned_model_is_judged_by_its_own_measures():
     models: tuple[Model, Model] = ("", "tuned")
     numbers = [without_model(SCHEMA.read(row), model) for model in models]
     first: list[Answer] = [verdict(VerdictMeasures(each, PAPER, CONTROLS))[0] for each in numbers]
-    assert [one.answer for one in first] == ["yes", "no"]
-    assert [one.because.partition(",")[0] for one in first] == [
+    assert [answer.answer for answer in first] == ["yes", "no"]
+    assert [answer.because.partition(",")[0] for answer in first] == [
         "gap +1.000 [+0.500 +2.000]",
         "gap -1.000 [-2.000 -0.500]",
     ]

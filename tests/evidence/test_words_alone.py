@@ -1,4 +1,4 @@
-"""Preference by words alone, against counts written out."""
+"""Tests of the preference by words alone, against explicit counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planted worlds: a default search must find what is there, and the verdict must say yes only to that."""
+"""Tests on planted worlds: a default search must find the planted directions, and only these may get the answer yes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from interp.subspaces.search import SearchConfig
 from tests.oracles.worlds import CONTENT, PLANTED, Drawn, Kind, drawn
 from tests.oracles.worlds import world as world_of
 
-CONTROLS = ("pca", "means", "gradient", "lever", "random")  # as a sweep has them by default
+CONTROLS = ("pca", "means", "gradient", "lever", "random")  # default controls of a sweep
 SEEDS = range(3)
 QUESTIONS = ("precondition", "calibrated", "necessary", "specific", "beyond controls", "identified", "beyond length")
 
@@ -33,15 +33,15 @@ world = cache(drawn)
 
 
 @cache
-def found(kind: Kind, seed: int, method: str = "das") -> list[Rotation]:
-    """Return the directions that searches with three seeds find; the first is the one that is judged."""
+def rotations_of(kind: Kind, seed: int, method: str = "das") -> list[Rotation]:
+    """Return the directions that searches with three seeds find; the first direction is judged."""
     here = world(kind, seed)
     fits = (METHODS[method].fit(here.train, here.val, [1], SearchConfig(seed=other)) for other in SEEDS)
     return [rotation for (rotation,) in fits]
 
 
 def share(here: Drawn, basis: Tensor, directions: int = 1) -> float:
-    """Return how much of the truth lies in a subspace: the mean squared cosine."""
+    """Return the share of the truth that lies in a subspace, as the mean squared cosine."""
     return float((basis.T @ here.truth[:, :directions]).square().sum()) / directions
 
 
@@ -55,8 +55,8 @@ def judge(here: Drawn, basis: Tensor, others: list[Tensor], *, converged: bool =
     chosen = ChosenControls(Place(1, basis.shape[1], 0), overlaps, basis.shape[1] / here.width, none, none, True, {})
     numbers[Key("converged")] = Estimate(float(converged), 1)
     return {
-        one.name: one.answer
-        for one in verdict(VerdictMeasures(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen))
+        answer.name: answer.answer
+        for answer in verdict(VerdictMeasures(numbers, PAPER, [METHODS[name].name for name in CONTROLS], chosen))
     }
 
 
@@ -70,9 +70,9 @@ def of_truth(kind: Kind, seed: int) -> dict[str, Answered]:
 @cache
 def of_found(kind: Kind, seed: int) -> dict[str, Answered]:
     """Return the answers about the direction that the default search finds."""
-    first, *others = found(kind, seed)
+    first, *others = rotations_of(kind, seed)
     converged = bool(first.facts["converged"])
-    return judge(world(kind, seed), first.basis, [one.basis for one in others], converged=converged)
+    return judge(world(kind, seed), first.basis, [rotation.basis for rotation in others], converged=converged)
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def of_found(kind: Kind, seed: int) -> dict[str, Answered]:
 def test_a_direction_that_carries_all_is_found_and_acquitted_of_everything(kind: Kind, seed: int):
     """Find it also where the gap depends on the image (``image``), with a low R² of the mean gap."""
     assert [of_truth(kind, seed)[name] for name in QUESTIONS] == ["yes"] * 7
-    assert share(world(kind, seed), found(kind, seed)[0].basis) >= 0.9
+    assert share(world(kind, seed), rotations_of(kind, seed)[0].basis) >= 0.9
     assert [of_found(kind, seed)[name] for name in QUESTIONS] == ["yes"] * 7
 
 
@@ -94,7 +94,7 @@ def test_a_preference_for_length_passes_six_questions_and_fails_the_seventh(seed
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_direction_that_can_be_decoded_and_moves_nothing_is_refused(seed: int):
-    """The score reads earlier positions, and nothing reads what the stream says of the kind."""
+    """The score reads earlier positions, and nothing reads the kind from EOT's stream."""
     answers = of_truth("bypass", seed)
     assert answers["precondition"] == "yes"
     assert [answers[name] for name in ("calibrated", "necessary", "specific")] == ["no"] * 3
@@ -104,7 +104,7 @@ def test_a_direction_that_can_be_decoded_and_moves_nothing_is_refused(seed: int)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_necessary_that_the_score_does_not_read(seed: int):
-    """A neutral value of a large subspace destroys the preference together with all else that the stream holds."""
+    """A neutral value of a large subspace destroys the preference together with everything else in the stream."""
     here = world("bypass", seed)
     for size in (16, 64, here.width):
         if size <= here.width:
@@ -117,7 +117,7 @@ def test_nothing_is_necessary_that_the_score_does_not_read(seed: int):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_half_of_a_preference_is_not_all_of_it(seed: int):
-    assert share(world("half", seed), found("half", seed)[0].basis) >= 0.9
+    assert share(world("half", seed), rotations_of("half", seed)[0].basis) >= 0.9
     for answers in (of_truth("half", seed), of_found("half", seed)):
         assert answers["necessary"] in ("no", "cannot tell")
 
@@ -130,15 +130,17 @@ def test_one_of_two_redundant_directions_is_not_necessary(seed: int):
     both = orthonormal(world("redundant", seed).truth.sum(1, keepdim=True))
     assert judge(world("redundant", seed), both, [both])["necessary"] == "yes"
     # The search finds the sum of both, which is all that the score is read from.
-    assert float((found("redundant", seed)[0].basis.T @ both).square().sum()) >= 0.9
+    assert float((rotations_of("redundant", seed)[0].basis.T @ both).square().sum()) >= 0.9
     assert of_found("redundant", seed)["necessary"] == "yes"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_of_two_directions_whose_product_counts_is_not_necessary(seed: int):
-    """A neutral value of either takes the preference away, but so does any other text's value: alone neither says
-    anything."""
+    """A neutral value of either direction removes the preference, but so does the value of any other text.
+
+    Neither direction alone carries information about the kind.
+    """
     here = world("xor", seed)
     for answers in (of_truth("xor", seed), of_found("xor", seed)):
         assert answers["calibrated"] != "yes"
@@ -156,9 +158,9 @@ def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, sca
         run = clean_texts(toy, [pair.positive for pair in pairs] + [pair.negative for pair in pairs], [site])
         streams.append(run.stream(site).chunk(2))
     here = world_of("one", toy.width("text") + CONTENT + PLANTED, scale, 0, streams)
-    (found,) = METHODS["das"].fit(here.train, here.val, [1], SearchConfig())
-    assert found.facts["converged"]
-    assert share(here, found.basis) >= 0.9
+    (rotation,) = METHODS["das"].fit(here.train, here.val, [1], SearchConfig())
+    assert rotation.facts["converged"]
+    assert share(here, rotation.basis) >= 0.9
 
 
 @pytest.mark.slow
@@ -166,20 +168,20 @@ def test_a_direction_next_to_the_real_streams_of_the_toy_is_found(toy: Clip, sca
     "kind", ["words", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("one", "half", "image"))]
 )
 def test_a_search_finds_at_least_nine_tenths_of_a_linear_truth(kind: Kind):
-    """Search in new draws of width and scale: nine of ten are found, and the search says that it has converged."""
+    """Search in new draws of width and scale: nine of ten truths are found, and the search reports convergence."""
     shares, sizes = [], (1, 4)
     for seed in range(100, 120):
         here = drawn(kind, seed)
         for rotation in METHODS["das"].fit(here.train, here.val, sizes, SearchConfig(seed=seed)):
             assert rotation.facts["converged"]
             shares.append(share(here, rotation.basis))
-    assert sum(one >= 0.9 for one in shares) >= 0.9 * len(shares)
+    assert sum(value >= 0.9 for value in shares) >= 0.9 * len(shares)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_search_in_the_coordinates_of_the_stream_does_not(seed: int, monkeypatch: pytest.MonkeyPatch):
-    here, (whitened, *_) = world("one", seed), found("one", seed)
+    here, (whitened, *_) = world("one", seed), rotations_of("one", seed)
     monkeypatch.setattr("interp.subspaces.methods.das.unwhitened", lambda _whitening, free: free)
     (rotation,) = METHODS["das"].fit(here.train, here.val, [1], SearchConfig())
     assert share(here, rotation.basis) < 0.1
@@ -196,8 +198,8 @@ def test_a_search_that_is_cut_short_says_that_it_has_not_converged():
 
 @pytest.mark.slow
 def test_what_did_not_converge_is_neither_beyond_controls_nor_identified():
-    first, *others = found("one", 0)
-    answers = judge(world("one", 0), first.basis, [one.basis for one in others], converged=False)
+    first, *others = rotations_of("one", 0)
+    answers = judge(world("one", 0), first.basis, [rotation.basis for rotation in others], converged=False)
     assert [answers[name] for name in QUESTIONS] == ["yes"] * 4 + ["cannot tell"] * 2 + ["yes"]
 
 

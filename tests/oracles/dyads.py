@@ -1,4 +1,4 @@
-"""Statistics of clusters by matrices over all pairs of units, and data in clusters of which the truth is known."""
+"""Oracle of statistics of clusters, by matrices over all pairs of units, and clustered data with a known truth."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Spread(NamedTuple):
 
 
 def has_interval(clusters: Sequence[Any]) -> bool:
-    """Return whether there are 8 clusters, and as many as 4 of even size."""
-    sizes = [list(clusters).count(one) for one in set(clusters)]
+    """Return whether there are 8 clusters, and at least 4 effective clusters of even size."""
+    sizes = [list(clusters).count(name) for name in set(clusters)]
     return len(sizes) >= 8 and sum(sizes) ** 2 / sum(size**2 for size in sizes) >= 4 - 1e-9
 
 
@@ -49,12 +49,12 @@ def estimate_by_pairs(
         return (rows @ covariance * rows).sum(1)
 
     expected = np.array(
-        [[np.trace(centre @ one @ centre), (kept(touch, one) / size).sum()] for one in (alone, shared)]
+        [[np.trace(centre @ matrix @ centre), (kept(touch, matrix) / size).sum()] for matrix in (alone, shared)]
     ).T
     able = abs(np.linalg.det(expected)) > 1e-9 * n
 
     def analysed(z: np.ndarray) -> np.ndarray:
-        """Return the variance of a unit, and the covariance of two that share a cluster."""
+        """Return the variance of a unit, and the covariance of two units that share a cluster."""
         return np.linalg.solve(expected, [z @ z, ((touch @ z) ** 2 / size).sum()])
 
     unit, common = e @ e / (n - 1), 0.0
@@ -62,7 +62,7 @@ def estimate_by_pairs(
         unit, common = analysed(e)
     model = unit * alone + common * shared
     couples = sorted({frozenset(pair) for pair in zip(bases, sources, strict=True) if pair[0] != pair[1]}, key=str)
-    both = np.array([[frozenset(p) == one for p in zip(bases, sources, strict=True)] for one in couples], float)
+    both = np.array([[frozenset(p) == couple for p in zip(bases, sources, strict=True)] for couple in couples], float)
     both = both.reshape(len(couples), n)
     factors, of_both = (
         whole(rows, model) / np.maximum(kept(rows, model), whole(rows, model) / 10) for rows in (touch, both)
@@ -72,14 +72,14 @@ def estimate_by_pairs(
         return z @ z / (n - 1) / n
 
     def equal(z: np.ndarray) -> float:
-        one, two = analysed(z)
-        return (one * n + two * shared.sum()) / n**2
+        variance, covariance = analysed(z)
+        return (variance * n + covariance * shared.sum()) / n**2
 
     def robust(z: np.ndarray) -> float:
         return (factors @ (touch @ z) ** 2 - of_both @ (both @ z) ** 2) / n**2
 
     forms = [independent, robust, *([equal] if common > 0 else [])]
-    form = max(forms, key=lambda one: one(e))
+    form = max(forms, key=lambda candidate: candidate(e))
     sums = touch @ e
     weights = size**2 * factors if form is robust else size
     residual = np.eye(len(names)) - np.outer(np.ones(len(names)), size / size.sum())
@@ -99,17 +99,22 @@ def error_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Seque
     return math.sqrt(estimate_by_pairs(values, bases, sources)[0].variance)
 
 
-def sum_of(one: Spread, other: Spread, factor: float) -> Spread:
-    """Return the error of a mean plus a multiple of an independent one: cumulants add, Welch's degrees of freedom."""
-    both = np.array([one.variance, factor**2 * other.variance])
-    third = one.skewness * one.variance**1.5 + factor**3 * other.skewness * other.variance**1.5
-    freedom = both.sum() ** 2 / (both**2 / [one.freedom, other.freedom]).sum()
+def sum_of(first: Spread, second: Spread, factor: float) -> Spread:
+    """Return the error of a mean plus a multiple of an independent mean, with Welch's degrees of freedom.
+
+    Cumulants add.
+    """
+    both = np.array([first.variance, factor**2 * second.variance])
+    third = first.skewness * first.variance**1.5 + factor**3 * second.skewness * second.variance**1.5
+    freedom = both.sum() ** 2 / (both**2 / [first.freedom, second.freedom]).sum()
     return Spread(both.sum(), freedom, third / both.sum() ** 1.5)
 
 
 def reaches(spread: Spread) -> tuple[float, float]:
-    """Return how many errors an interval reaches below and above: t, and on the side of a long tail as much more as
-    the distribution of t is shifted."""
+    """Return the reach of an interval below and above, in standard errors.
+
+    The reach is t. On the side of a long tail it is larger by the shift of the distribution of t.
+    """
     t = float(stats.t(spread.freedom).ppf(0.975))
     further = abs(spread.skewness) * (2 * t * t + 1) / 6
     return (t, t + further) if spread.skewness > 0 else (t + further, t)
@@ -133,7 +138,7 @@ def share_by_pairs(hits: Sequence[float], bases: Sequence[Any], sources: Sequenc
 
 
 def mean_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]) -> Interval:
-    """Return a mean with its interval, which has no ends if all values are the same or clusters are too few."""
+    """Return a mean with its interval; the ends are NaN if all values are the same or there are too few clusters."""
     mean = sum(values) / len(values)
     enough = has_interval(bases) and has_interval(sources)
     if not enough or max(values) - min(values) <= 1e-12 * max(map(abs, values)):
@@ -146,9 +151,11 @@ def mean_by_pairs(values: Sequence[float], bases: Sequence[Any], sources: Sequen
 def ratio_by_pairs(
     top: Sequence[float], bottom: Sequence[float], bases: Sequence[Any], sources: Sequence[Any]
 ) -> Interval:
-    """Return a ratio of means with the interval of the θ for which the mean of top - θ * bottom is not too far from 0;
-    the ends are sought. The estimate of the error, and how far is too far, are those at the ratio itself. The interval
-    has no ends if the mean of bottom may be 0."""
+    """Return a ratio of means with its interval, by a search for the ends.
+
+    The interval holds the θ for which the mean of top - θ * bottom is not too far from 0. The estimate of the error and
+    the largest distance are those at the ratio itself. The ends are NaN if the mean of bottom may be 0.
+    """
     x, y = np.array(top, float), np.array(bottom, float)
     value = x.mean() / y.mean()
     _, low, high = mean_by_pairs(bottom, bases, sources)
@@ -168,7 +175,7 @@ def ratio_by_pairs(
 
 
 def ends_of(holds: Callable[[float], bool], value: float) -> tuple[float, float]:
-    """Return the ends of the numbers around a value for which something holds, sought by halves; NaN without ends."""
+    """Return the ends of the range around a value in which a condition holds, by bisection; NaN without ends."""
     ends = []
     for way in (-1, 1):
         inside, outside = 0.0, 1e-6 * abs(value) + 1e-12
@@ -184,7 +191,7 @@ def ends_of(holds: Callable[[float], bool], value: float) -> tuple[float, float]
 
 
 class Other(NamedTuple):
-    """The mean of another sample, by which something is measured, with its interval and its error."""
+    """Mean of another sample that serves as a yardstick, with its interval and its error."""
 
     mean: float
     low: float
@@ -193,18 +200,21 @@ class Other(NamedTuple):
 
     @property
     def may_be_zero(self) -> bool:
-        """Whether there is no interval, or 0 is within."""
+        """Possibility that the mean is 0: there is no interval, or the interval includes 0."""
         return math.isnan(self.low) or self.low <= 0 <= self.high
 
 
 def other(values: Sequence[float], articles: Sequence[Any]) -> Other:
-    """Return the mean of values that come in articles."""
+    """Return the mean of values that are clustered by article."""
     return Other(*mean_by_pairs(values, articles, articles), estimate_by_pairs(values, articles)[0])
 
 
 def ratio_to_by_pairs(top: Sequence[float], by: Other, bases: Sequence[Any], sources: Sequence[Any]) -> Interval:
-    """Return a mean over that of another sample; the interval ends where mean - ratio * other is too far from 0, by the
-    degrees of freedom and the skewness of that difference at the ratio itself."""
+    """Return a mean over the mean of another sample.
+
+    The interval ends where mean - ratio * other is too far from 0, by the degrees of freedom and the skewness of this
+    difference at the ratio itself.
+    """
     mean, low, _ = mean_by_pairs(top, bases, sources)
     value = mean / by.mean
     if math.isnan(low) or by.may_be_zero:
@@ -225,8 +235,11 @@ def ratio_to_by_pairs(top: Sequence[float], by: Other, bases: Sequence[Any], sou
 def mean_to_by_pairs(
     values: Callable[[float], Sequence[float]], by: Other, bases: Sequence[Any], sources: Sequence[Any]
 ) -> Interval:
-    """Return the mean of values that depend on that of another sample. The dependence on 1 / other is tried a little to
-    either side, and continued as a line to the ends of the other's interval."""
+    """Return the mean of values that depend on the mean of another sample.
+
+    The dependence on 1 / other is evaluated at two nearby points, and continued as a line to the ends of the other
+    interval.
+    """
     mean, low, high = mean_by_pairs(values(by.mean), bases, sources)
     if math.isnan(low) or by.may_be_zero:
         return mean, math.nan, math.nan
@@ -239,15 +252,15 @@ def mean_to_by_pairs(
 
 @dataclass(frozen=True)
 class Design:
-    """Units of articles, each a base with a source drawn from all in a ring, twice.
+    """Design of clustered data: units of articles, each a base with two sources, drawn from all units in a ring.
 
-    The value of a unit is the sum of what its base's article does as a base, what its source's does as a source, the
-    same of the two units, and noise; all normal around 0.
+    The value of a unit is the sum of five terms: the effect of the base's article, the effect of the source's article,
+    the effects of base and source as single units, and noise. All terms are normal around 0.
 
     Attributes:
-        articles, each: how many, and units in each.
-        effect: standard deviation of what articles do in each role.
-        alike: correlation of what an article does in one role with what it does in the other.
+        articles, each: number of articles, and of units in each article.
+        effect: standard deviation of the effects of articles in each role.
+        alike: correlation of an article's effects in the two roles.
     """
 
     articles: int = 60
@@ -267,9 +280,9 @@ class Design:
         second = self.alike * first + math.sqrt(1 - self.alike**2) * other
         as_base, as_source = 0.5 * rng.normal(size=(2, n))
         base, source = np.tile(np.arange(n), 2), np.empty((2, n), int)
-        for one in source:
+        for draw in source:
             ring = rng.permutation(n)
-            one[ring] = np.roll(ring, 1)
+            draw[ring] = np.roll(ring, 1)
         source = source.ravel()
         values = first[article[base]] + second[article[source]] + as_base[base] + as_source[source]
         return values + rng.normal(size=2 * n), article[base], article[source]

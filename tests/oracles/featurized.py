@@ -1,7 +1,7 @@
-"""A subspace that is no rotation: a rotation of features of the stream, which bend each coordinate.
+"""Example of a subspace that is not a rotation: a rotation of features of the stream, which bend each coordinate.
 
-It is one file, as a featurizer of a user would be: the subspace, the runs in its coordinates, and a method that finds
-it. Its only ties to the package are `Subspace`, `KINDS` and `METHODS`.
+This file resembles a user's featurizer: it holds the subspace, runs in its coordinates, and a method that finds it. Its
+only links to the package are `Subspace`, `KINDS` and `METHODS`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KIND = "featurized"
 
 @dataclass(frozen=True)
 class Bend:
-    """The map x = asinh(a h) / a of each coordinate, and back; a = 0 is the identity."""
+    """Map x = asinh(a h) / a of each coordinate, and its inverse; a = 0 is the identity."""
 
     a: float
 
@@ -47,7 +47,7 @@ class Bend:
 
 @dataclass(frozen=True, eq=False)
 class Featurized:
-    """The subspace of a rotation of features; a `Subspace`."""
+    """Subspace of a rotation of features; a `Subspace`."""
 
     rotation: Rotation
     bend: Bend
@@ -78,17 +78,17 @@ class Featurized:
         return hashlib.sha256(f"{self.bend.a} {self.rotation.fingerprint}".encode()).hexdigest()
 
     def swap(self, base: Tensor, source: Tensor) -> Tensor:
-        """Swap features; what the map and its inverse round off is added again, so that swap(h, h) is h."""
-        own = self.bend.features(base)
-        moved = self.bend.stream(self.rotation.swap(own, self.bend.features(source)))
-        return moved + (base - self.bend.stream(own)).detach()
+        """Swap features; the rounding error of the map and its inverse is added back, so that swap(h, h) is h."""
+        base_features = self.bend.features(base)
+        moved = self.bend.stream(self.rotation.swap(base_features, self.bend.features(source)))
+        return moved + (base - self.bend.stream(base_features)).detach()
 
     def read(self, h: Tensor) -> Tensor:
         """Return the rotated features."""
         return self.rotation.read(self.bend.features(h))
 
     def neutral(self, h: Tensor, value: Tensor) -> Tensor:
-        """Return values with Z of one value."""
+        """Return values with Z of the given value."""
         return self.swap(h, value.to(h).expand_as(h))
 
     def with_facts(self, facts: Mapping[str, Any]) -> Featurized:
@@ -123,7 +123,7 @@ class Featurized:
 
 @dataclass(frozen=True, eq=False)
 class FeatureRun:
-    """A clean run whose values are features; a `CleanRun`."""
+    """Clean run whose values are features; a `CleanRun`."""
 
     run: CleanRun
     bend: Bend
@@ -132,7 +132,7 @@ class FeatureRun:
         return len(self.run)
 
     def take(self, rows: Tensor) -> FeatureRun:
-        """Return the run of some inputs."""
+        """Return the run of the inputs in the given rows."""
         return replace(self, run=self.run.take(rows))
 
     def stream(self, site: Site) -> Tensor:
@@ -157,7 +157,7 @@ def method(bend: Bend) -> Method:
     """Return DAS in the coordinates of features."""
 
     def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: SearchConfig) -> list[Featurized]:
-        found = das.fit(seen(train, bend), seen(val, bend), sizes, config)
-        return [Featurized(rotation, bend) for rotation in found]
+        rotations = das.fit(seen(train, bend), seen(val, bend), sizes, config)
+        return [Featurized(rotation, bend) for rotation in rotations]
 
     return Method(MethodName(KIND, "feat.", "subspace of features found by DAS"), fit, searched=True)

@@ -1,5 +1,4 @@
-"""Scores where Z of all texts has one neutral value, or that of other texts of the same kind: the oracle of
-`interp.evidence.necessity`."""
+"""Oracle of `interp.evidence.necessity`: scores with a neutral Z, or with Z of other texts of the same kind."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from tests.oracles.dyads import mean_by_pairs, ratio_by_pairs, share_by_pairs
 from tests.oracles.world import KINDS, Interventions, World, embed, exchange, gaps, kind_means, score, won
 
 Interval = tuple[float, float, float]  # value, low, high
-AMONG = 64  # images that a text is to tell apart
+AMONG = 64  # images from which a text must pick its own
 
 
 def sets_of_images(n: int) -> list[list[int]]:
@@ -22,16 +21,16 @@ def sets_of_images(n: int) -> list[list[int]]:
 
 
 def retrieved(texts: Tensor, images: Tensor) -> list[float]:
-    """Return for each text 1 if its own image fits it better than all others of its set."""
+    """Return for each text 1 if its own image fits it better than all other images of its set."""
     (n, _), out = texts.shape, []
     for i in range(n):
-        (some,) = (one for one in sets_of_images(n) if i in one)
-        out.append(float(all(texts[i] @ images[i] > texts[i] @ images[j] for j in some if j != i)))
+        (rivals,) = (candidates for candidates in sets_of_images(n) if i in candidates)
+        out.append(float(all(texts[i] @ images[i] > texts[i] @ images[j] for j in rivals if j != i)))
     return out
 
 
 def left(top: Sequence[float], bottom: Sequence[float], bases: Sequence[str], sources: Sequence[str]) -> Interval:
-    """Return a ratio of means; it is exact if nothing is left of each unit, or everything."""
+    """Return a ratio of means, which is exact if nothing or everything is left of each unit."""
     for share in (0.0, 1.0):
         if all(abs(a - share * b) < 1e-6 for a, b in zip(top, bottom, strict=True)):
             return share, share, share
@@ -39,13 +38,13 @@ def left(top: Sequence[float], bottom: Sequence[float], bases: Sequence[str], so
 
 
 def neutral_value(world: World, layer: int) -> Tensor:
-    """Return the stream half way between the means of the kinds."""
+    """Return the stream halfway between the means of the kinds."""
     described, captioned = kind_means(world, layer)
     return (described + captioned) / 2
 
 
 def neutral_gaps(world: World, layer: int, basis: Tensor) -> list[float]:
-    """Return the gap of each test pair where Z of both texts is neutral."""
+    """Return the gap of each test pair if Z of both texts is neutral."""
     change, scores = exchange(basis, neutral_value(world, layer)), {}
     for kind in KINDS:
         scores[kind] = score(world, world.all("test", kind), world.images["test"], layer, change)[0].tolist()
@@ -61,24 +60,24 @@ def retrieval_left(world: World, layer: int, basis: Tensor) -> Interval:
     """Return the share of retrieval above chance that is left with a neutral Z."""
     images, change = world.images["test"], exchange(basis, neutral_value(world, layer))
     n, before, after = len(images), [], []
-    chance = [1 / len(one) for i in range(n) for one in sets_of_images(n) if i in one]
+    chance = [1 / len(candidates) for i in range(n) for candidates in sets_of_images(n) if i in candidates]
     for kind in KINDS:
         texts = world.all("test", kind)
-        for hits, one in ((before, embed(world, texts, layer)[0]), (after, embed(world, texts, layer, change)[0])):
-            hits += [hit - least for hit, least in zip(retrieved(one, images), chance, strict=True)]
+        for hits, embedded in ((before, embed(world, texts, layer)[0]), (after, embed(world, texts, layer, change)[0])):
+            hits += [hit - least for hit, least in zip(retrieved(embedded, images), chance, strict=True)]
     articles = world.all("test", "group") * 2
     return left(after, before, articles, articles)
 
 
 def kept_within(world: World, layer: int, within: Interventions) -> Interval:
     """Return the share of the gap that is left with Z of other texts of the same kind."""
-    own = gaps(world, "test", layer)
+    pair_gaps = gaps(world, "test", layer)
     before, after = [], []
     for caption, description in zip(within["caption"], within["description"], strict=True):
-        before.append(own[caption.pair])
-        after.append(own[caption.pair] + description.rise - caption.rise)
+        before.append(pair_gaps[caption.pair])
+        after.append(pair_gaps[caption.pair] + description.rise - caption.rise)
     done = within["caption"]
-    return left(after, before, [one.base for one in done], [one.source for one in done])
+    return left(after, before, [each.base for each in done], [each.source for each in done])
 
 
 def necessity(
@@ -90,18 +89,19 @@ def necessity(
         others: controls by name.
         within: interventions within kinds, all draws.
     """
-    articles, own, neutral = world.all("test", "group"), gaps(world, "test", layer), neutral_gaps(world, layer, basis)
-    hits, before = ([won(gap) - 0.5 for gap in some] for some in (neutral, own))
+    articles, clean_gaps = world.all("test", "group"), gaps(world, "test", layer)
+    neutral = neutral_gaps(world, layer, basis)
+    hits, before = ([won(gap) - 0.5 for gap in pair_gaps] for pair_gaps in (neutral, clean_gaps))
     out = {
         "neutral_preference": share_by_pairs([won(gap) for gap in neutral], articles, articles),
         "neutral_gap": mean_by_pairs(neutral, articles, articles),
-        "gap_left": left(neutral, own, articles, articles),
+        "gap_left": left(neutral, clean_gaps, articles, articles),
         "preference_left": left(hits, before, articles, articles),
         "retrieval_left": retrieval_left(world, layer, basis),
         "gap_kept_within": kept_within(world, layer, within),
     }
     for name in ("random", "pca"):
-        theirs = np.mean([upwards(neutral_gaps(world, layer, one)) for one in others[name]], axis=0)
+        theirs = np.mean([upwards(neutral_gaps(world, layer, other_basis)) for other_basis in others[name]], axis=0)
         less = (theirs - np.array(upwards(neutral))).tolist()
-        out[f"left_below_{name}"] = left(less, own, articles, articles)
+        out[f"left_below_{name}"] = left(less, clean_gaps, articles, articles)
     return out

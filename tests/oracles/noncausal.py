@@ -1,7 +1,7 @@
-"""A dual encoder of another family: small, random, plain torch, and not causal.
+"""Example of a dual encoder of another family: small, random, plain torch, and not causal.
 
-It is one file, as a family of a user would be: the modules, whose names and arithmetic are their own, and the family.
-Its line in the registry is added for a while by `registered`.
+This file resembles a user's family: it holds the modules, with other names and arithmetic than CLIP, and the family.
+`registered` adds its line to the registry for the duration of a test.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEPTH = 3
 
 
 class Attention(nn.Module):
-    """Attention of each position to all that are seen."""
+    """Attention of each position to all visible positions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two layers and an activation."""
+    """MLP with two layers and an activation."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """A block of either tower."""
+    """Block of either tower."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Table(nn.Module):
 
 
 class Tower(nn.Module):
-    """Blocks and a last norm."""
+    """Tower with blocks and a last norm."""
 
     def __init__(self, width: int, first: nn.Module) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Tower(nn.Module):
 
 
 class Patches(nn.Module):
-    """CLS and patches with their positions."""
+    """Embeddings of CLS and patches with their positions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Patches(nn.Module):
 
 
 class TwoWay(nn.Module):
-    """The dual encoder; `eot` ends its texts, and what follows a text's first one is padding, which is not seen."""
+    """Dual encoder; `eot` ends its texts, and tokens behind a text's first `eot` are invisible padding."""
 
     def __init__(self, config: SimpleNamespace) -> None:
         super().__init__()
@@ -120,12 +120,12 @@ class TwoWay(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Place of the weights."""
+        """Device of the weights."""
         return self.logit_scale.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights."""
+        """Data type of the weights."""
         return self.logit_scale.dtype
 
     def read(self, ids: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class TwoWay(nn.Module):
 
 
 class _TwoWayFamily(Family):
-    """`TwoWay`."""
+    """Family of `TwoWay`."""
 
     name, model = "TwoWay", "TwoWay"
     towers: ClassVar = {
@@ -177,7 +177,7 @@ FAMILY = _TwoWayFamily()
 
 @contextmanager
 def registered() -> Iterator[None]:
-    """Let the package know the family during the body."""
+    """Register the family in the package during the body."""
     with patch.dict(FAMILIES, {FAMILY.model: FAMILY}):
         yield
 

@@ -1,4 +1,4 @@
-"""Relations of attributions of word types and norms the slow way: word by word, and nothing shared with the package."""
+"""Oracle of relations between attributions and norms, word by word and without code of the package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wordfreq import word_frequency
 
 from tests.oracles.word_types import Interval, expected_correlation, jackknife
 
-Columns = Sequence[np.ndarray]  # attribution, and what it is compared with, each of as many word types
+Columns = Sequence[np.ndarray]  # attributions, and the variables that they are compared with, by word type
 
 
 def relations(
@@ -23,9 +23,9 @@ def relations(
     """Return the measures of `interp.attribution.norm_relations`, `correlations` and `relations`.
 
     Args:
-        texts: words of the positive texts of some pairs, then of the negative ones.
-        values: route -> of each word of each text.
-        articles: of the pairs.
+        texts: words of the positive texts of pairs, then of the negative texts.
+        values: route -> attribution of each word of each text.
+        articles: articles of the pairs.
         ratings: norm -> word -> rating.
     """
     spoken = [word for text in texts for word in text]
@@ -50,46 +50,46 @@ def relations(
             for stem, columns in (("r", plain), ("rho", ranks), ("partial", every)):
                 out |= with_ends(f"{stem}{key}", jackknife(columns, places, partial, fisher=True))
             occurrences = [[(place[row], flat[row]) for row in here[word]] for word in words]
-            many, reliability, found = expected_correlation(occurrences, [rating[word] for word in words])
+            many, reliability, interval = expected_correlation(occurrences, [rating[word] for word in words])
             out |= {f"n_{norm}": len(words), f"n_repeated_{norm}": many, f"reliability{key}": reliability}
-            out |= with_ends(f"disattenuated{key}", found)
+            out |= with_ends(f"disattenuated{key}", interval)
         if len(ratings) > 1:
             words = sorted(word for word in here if all(word in rating for rating in ratings.values()))
-            columns = np.array([[means[word], *(one[word] for one in ratings.values())] for word in words])
+            columns = np.array([[means[word], *(by_word[word] for by_word in ratings.values())] for word in words])
             columns, places = columns.reshape(len(words), -1).T, [[place[row] for row in here[word]] for word in words]
             out["n_every_norm"] = len(words)
             for number, norm in enumerate(ratings):
-                found = jackknife(columns, places, lambda some, i=number: betas(some)[i], fisher=False)
-                out |= with_ends(f"beta_{norm}_{route}", found)
+                interval = jackknife(columns, places, lambda sample, i=number: betas(sample)[i], fisher=False)
+                out |= with_ends(f"beta_{norm}_{route}", interval)
     return out
 
 
 def zipf(word: str) -> float:
-    """Rounded as wordfreq rounds it; 0 for a word that it does not know."""
+    """Return the Zipf frequency of a word, rounded as in wordfreq; 0 for an unknown word."""
     often = word_frequency(word, "en")
     return round(math.log10(1e9 * often), 2) if often > 0 else 0.0
 
 
-def with_ends(key: str, found: Interval) -> dict[str, float]:
-    return dict(zip((key, f"{key}_low", f"{key}_high"), found, strict=True))
+def with_ends(key: str, interval: Interval) -> dict[str, float]:
+    return dict(zip((key, f"{key}_low", f"{key}_high"), interval, strict=True))
 
 
 def partial(columns: Columns) -> float:
-    """Pearson's r of what least squares on all further columns leave of the first two."""
+    """Return Pearson's r of the residuals of the first two columns after least squares on all other columns."""
     if len(columns[0]) <= len(columns):
         return math.nan
     design = np.stack([np.ones(len(columns[0])), *columns[2:]], axis=1)
     left = []
-    for one in columns[:2]:
-        rest = one - design @ np.linalg.lstsq(design, one, rcond=None)[0]
-        if rest.std() <= 1e-6 * max(one.std(), 1e-300):
+    for column in columns[:2]:
+        rest = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]
+        if rest.std() <= 1e-6 * max(column.std(), 1e-300):
             return math.nan
         left.append(rest)
     return float(np.corrcoef(left)[0, 1])
 
 
 def betas(columns: Columns) -> list[float]:
-    """Standardized coefficients of a regression of the first column on the others."""
+    """Return the standardized coefficients of a regression of the first column on the others."""
     if len(columns[0]) <= len(columns) or min(column.std() for column in columns) <= 1e-9:
         return [math.nan] * (len(columns) - 1)
     y, *x = [(column - column.mean()) / column.std() for column in columns]

@@ -1,4 +1,4 @@
-"""Forward pass of an open_clip checkpoint, written down from the layout of its weights."""
+"""Forward pass of an open_clip checkpoint, derived from the layout of its weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTEXT, SHARED = 40, 24
 
 
 def random_state(seed: int = 0) -> State:
-    """Weights as open_clip names and lays them out."""
+    """Return random weights with the names and the layout of open_clip."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int, scale: float = 1.0) -> Tensor:
@@ -60,7 +60,7 @@ def random_state(seed: int = 0) -> State:
 
 
 def forward(state: State, start: str, x: Tensor, *, quick: bool, causal: bool) -> Tensor:
-    """The blocks of a tower, head by head, written down from what the weights are called."""
+    """Run the blocks of a tower head by head, as the names of the weights imply."""
 
     def norm(name: str, x: Tensor) -> Tensor:
         return functional.layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"])
@@ -88,7 +88,7 @@ def forward(state: State, start: str, x: Tensor, *, quick: bool, causal: bool) -
 
 
 def by_layout(state: State, ids: Tensor, pixels: Tensor, *, quick: bool) -> tuple[Tensor, Tensor]:
-    """Unit embeddings of texts and images."""
+    """Return unit-norm embeddings of texts and images."""
     x = state["token_embedding.weight"][ids] + state["positional_embedding"][: ids.shape[1]]
     x = forward(state, "", x, quick=quick, causal=True)
     texts = x[torch.arange(len(ids)), ids.argmax(1)] @ state["text_projection"]  # EOT has the highest id

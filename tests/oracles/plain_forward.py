@@ -1,4 +1,4 @@
-"""Slow, naive, obvious versions of what the package does fast, and small models to try both on."""
+"""Slow, simple versions of the package's fast functions, and small models to test both on."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TOKENIZER = Path(__file__).with_name("tokenizer")
 def random_clip(
     folder: Path, *, text_layers: int = 5, vision_layers: int = 3, seed: int = 0, gain: float = 4.0
 ) -> Path:
-    """Save a CLIP with random weights and a tokenizer of its own; `gain` makes attention and MLPs matter.
+    """Save a CLIP with random weights and a separate tokenizer; `gain` makes attention and MLPs matter.
 
-    Another toy tokenizer must not change what these models are, so theirs is kept here: it has 2,400 pairs of pieces.
+    Changes of the toy tokenizer must not change these models, so their tokenizer is stored here. It has 2,400 merges.
     """
     tokenizer = CLIPTokenizer.from_pretrained(_TOKENIZER)
     text = {
@@ -67,7 +67,7 @@ def sites(*layers: int, tower: str = "text") -> list[Site]:
 
 
 def random_texts(n: int, seed: int) -> list[str]:
-    """Texts of 1 to 20 words of the toy world, and words it does not know; no text is cut."""
+    """Return texts of 1 to 20 words of the toy world and unknown words; no text is truncated."""
     rng = np.random.default_rng(seed)
     words = [*vocabulary(), "zürich", "quokka"]
     return [" ".join(rng.choice(words, size=rng.integers(1, 21))) for _ in range(n)]
@@ -75,7 +75,7 @@ def random_texts(n: int, seed: int) -> list[str]:
 
 @torch.no_grad()
 def embed_one_by_one(clip: Clip, texts: list[str]) -> Tensor:
-    """transformers' own forward pass, each text alone, without padding."""
+    """Embed each text alone and without padding, by transformers' forward pass."""
     out = []
     for text in texts:
         ids = clip.tokenizer(text, return_tensors="pt")["input_ids"]
@@ -86,7 +86,7 @@ def embed_one_by_one(clip: Clip, texts: list[str]) -> Tensor:
 
 @torch.no_grad()
 def interchange_by_hook(clip: Clip, base: list[str], source: list[str], site: Site, basis: Tensor) -> Tensor:
-    """Full forward passes in transformers, one pair of texts at a time, with a plain hook."""
+    """Run full forward passes in transformers, one pair of texts at a time, with a plain hook."""
     out = []
     for base_text, source_text in zip(base, source, strict=True):
         b, s = tokenize(clip, [base_text]), tokenize(clip, [source_text])
@@ -113,7 +113,7 @@ def residuals(x: np.ndarray, given: np.ndarray) -> np.ndarray:
 def copied_correlations(
     x: np.ndarray, y: np.ndarray, groups: np.ndarray, draws: int, seed: int, given: np.ndarray | None = None
 ) -> np.ndarray:
-    """The correlation, partial if asked, in each sample of a cluster bootstrap that copies every sample out."""
+    """Return the correlation in each sample of a cluster bootstrap that copies every sample; partial with `given`."""
     rng = np.random.default_rng(seed)
     names = np.unique(groups)
     values = []
@@ -129,12 +129,14 @@ def copied_correlations(
 
 
 def percentiles(values: np.ndarray, clusters: Sequence[Any] | np.ndarray | None = None) -> tuple[float, float]:
-    """Return the ends of a 95 % interval: percentiles that are further out where clusters are few or uneven; without
-    clusters, plain ones."""
+    """Return the ends of a 95 % interval, from percentiles.
+
+    Percentiles lie further out if clusters are few or uneven. Without clusters, they are plain percentiles.
+    """
     if clusters is None:
         low, high = np.nanpercentile(values, [2.5, 97.5])
         return float(low), float(high)
-    sizes = np.array([sum(one == name for one in clusters) for name in set(clusters)])
+    sizes = np.array([sum(cluster == name for cluster in clusters) for name in set(clusters)])
     count = math.sqrt(len(sizes) * sizes.sum() ** 2 / (sizes**2).sum())
     deviates = stats.t(count - 1).ppf([0.025, 0.975]) * math.sqrt(count / (count - 1))
     low, high = np.nanquantile(values, stats.norm.cdf(deviates))

@@ -1,8 +1,8 @@
-"""Interchange interventions by pyvene: full forward passes, hooks at the site; the oracle of the cached engine.
+"""Oracle of the cached engine: interchange interventions by pyvene, with full forward passes and hooks at the site.
 
-pyvene 0.1.8 has no entry for CLIP, but takes a module's path as component. Of a text, both EOT positions are given
-per example. Each pyvene forward pass removes all hooks of the model, yours too and those by which transformers records
-hidden states, so it gets a copy.
+pyvene 0.1.8 has no entry for CLIP, but accepts the path of a module as component. Both EOT positions are given for each
+pair of texts. Each pyvene forward pass removes all hooks of the model, including those with which transformers records
+hidden states. pyvene therefore gets a copy of the model.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def intervenable(clip: Any, rotation: Rotation) -> Any:
-    """A pyvene `IntervenableModel` of the tower, with the rotation as a `LowRankRotatedSpaceIntervention`.
+    """Return a pyvene `IntervenableModel` of the tower, with the rotation as a `LowRankRotatedSpaceIntervention`.
 
     Raises:
-        ValueError: an empty rotation; pyvene has no subspace of size 0.
+        ValueError: the rotation is empty; pyvene has no subspace of size 0.
     """
     import pyvene
     from torch.nn.utils import parametrize
@@ -33,7 +33,7 @@ def intervenable(clip: Any, rotation: Rotation) -> Any:
         raise ValueError("pyvene has no intervention on a subspace of size 0")
     site = rotation.site
     intervention = pyvene.LowRankRotatedSpaceIntervention(embed_dim=rotation.width, low_rank_dimension=rotation.size)
-    # The parametrization would only reach some bases; the plain weight is the basis itself.
+    # The parametrization cannot represent all bases. The plain weight is the basis itself.
     parametrize.remove_parametrizations(intervention.rotate_layer, "weight")
     intervention.rotate_layer.weight.data = rotation.basis.to(clip.device, clip.model.dtype).clone()
     component = {"component": f"encoder.layers[{site.block}].output", "unit": "pos", "intervention": intervention}
@@ -47,7 +47,7 @@ def intervenable(clip: Any, rotation: Rotation) -> Any:
 def interchange_pyvene(
     base: TextRun | VisionRun, source: TextRun | VisionRun, rotation: Rotation, *, batch_size: int = 128
 ) -> Embeddings:
-    """What `interp.interchange` computes, by full forward passes."""
+    """Return the result of `interp.interchange`, computed by full forward passes."""
     clip, site = base.clip, rotation.site
     model = intervenable(clip, rotation)
     out = []

@@ -1,4 +1,4 @@
-"""DAS by the most obvious means: one start after another, whole forward passes in float64, QR in each step."""
+"""Oracle of DAS: separate starts, whole forward passes in float64, and QR in each step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.oracles.world import KINDS, World, changed_scores, clean, draw_source
 TARGET = {"caption": 1, "description": 0}  # which of [base, counterfactual] must win, by the kind of the base
 RATE, FALL, BATCH, LOOK_EVERY = 3e-2, 0.97, 64, 20
 RIDGE, MOST_PAIRS = 0.1, 1024
-# Ends of rounds as shares of all steps, nats between two starts, nats per radian. They are written again in
-# `interp.subspaces.search`, and a change there must be made here too.
+# Ends of rounds as shares of all steps, nats between two starts, nats per radian. The constants repeat those of
+# `interp.subspaces.search`, so a change there must be made here too.
 ROUNDS, AGREEMENT, LEVEL = (0.4, 1.0), 0.01, 0.15
 
 
 def loss(world: World, split: str, layer: int, basis: Tensor, source: Sequence[int], rows: Sequence[int]) -> Tensor:
-    """Return the two-way cross-entropy over the logits [base, counterfactual], both directions half each."""
+    """Return the two-way cross-entropy over the logits [base, counterfactual]; both directions weigh the same."""
     halves, factor = [], world.clip.model.logit_scale.exp()
     for kind in KINDS:
         after = changed_scores(world, split, kind, layer, basis, source, rows)
@@ -69,7 +69,7 @@ def gradient(world: World, layer: int, basis: Tensor, shape: Tensor, seed: int) 
 
 @dataclass
 class Start:
-    """A free matrix, and the losses on val and bases of all looks at it."""
+    """Start of a search: a free matrix, with the losses on val and the bases of all evaluations."""
 
     free: Tensor
     shape: Tensor
@@ -90,15 +90,15 @@ class Start:
 
 @dataclass(frozen=True)
 class Found:
-    """The outcome of a search.
+    """Result of a search.
 
     Attributes:
         basis: basis with the lowest loss on val.
         steps: number of steps taken.
         converged: 1 if the search has converged, else 0.
         starts: lowest loss of each start.
-        gradient: length of the gradient where the better start came to rest.
-        looks: loss of the better start at each look.
+        gradient: length of the gradient at the end of the better start.
+        looks: loss of the better start at each evaluation.
     """
 
     basis: Tensor
@@ -120,14 +120,14 @@ def minibatches(articles: Sequence[str], seed: int) -> Iterator[tuple[list[int],
 
 
 def search(world: World, layer: int, size: int, seed: int, max_steps: int) -> Found:
-    """Search from two starts by Adam, in rounds, until the starts agree and the better one rests on level ground."""
+    """Search from two starts by Adam, in rounds, until the starts agree and the better start has a small gradient."""
     shape = whitening(torch.cat([clean(world, "train", kind, layer)[1] for kind in KINDS]))
     seeds, width = [seed, int(np.random.SeedSequence([seed, 2]).generate_state(1)[0])], len(shape)
     if size in (0, width):
         basis = random_subspace(width, size, seed) if size else torch.zeros(width, 0, dtype=torch.float64)
         least = loss_on_val(world, layer, basis, seed)
         return Found(basis, 0, 1.0, [least], 0.0, [least])
-    starts = [Start(random_subspace(width, size, one).requires_grad_(), shape) for one in seeds]
+    starts = [Start(random_subspace(width, size, start_seed).requires_grad_(), shape) for start_seed in seeds]
     for start in starts:
         start.look(lambda basis: loss_on_val(world, layer, basis, seed))
     optimizer = torch.optim.Adam([start.free for start in starts])

@@ -1,4 +1,4 @@
-"""Statistics of word types the slow way: pairs of types, types left out and signs of articles, one by one."""
+"""Oracle of statistics of word types, by loops over pairs of types, left-out types and signs of articles."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from scipy import stats
 
 
 def means_by_word(words: Sequence[int], values: Sequence[float]) -> dict[int, float]:
-    said: dict[int, list[float]] = {}
+    by_word: dict[int, list[float]] = {}
     for word, value in zip(words, values, strict=True):
-        said.setdefault(word, []).append(value)
-    return {word: sum(some) / len(some) for word, some in sorted(said.items())}
+        by_word.setdefault(word, []).append(value)
+    return {word: sum(values_of_word) / len(values_of_word) for word, values_of_word in sorted(by_word.items())}
 
 
 def partial_by_residuals(x: Sequence[float], y: Sequence[float], given: Sequence[Sequence[float]] = ()) -> float:
-    """Pearson's r of what least squares on some variables leaves of two others."""
+    """Return Pearson's r of the residuals of x and y after least squares on the given variables."""
     design = np.stack([np.ones(len(x)), *given], axis=1)
-    rest = [np.array(one) - design @ np.linalg.lstsq(design, np.array(one), rcond=None)[0] for one in (x, y)]
+    rest = [np.array(column) - design @ np.linalg.lstsq(design, np.array(column), rcond=None)[0] for column in (x, y)]
     return float(stats.pearsonr(*rest).statistic)
 
 
@@ -35,19 +35,19 @@ def sampled_clusters(
     return out
 
 
-Places = Sequence[Sequence[int]]  # of each word type the article of each of its occurrences
+Places = Sequence[Sequence[int]]  # for each word type, the article of each occurrence
 Interval = tuple[float, float, float]  # value and ends
 
 
-def overlap(one: Sequence[int], other: Sequence[int]) -> float:
+def overlap(first: Sequence[int], second: Sequence[int]) -> float:
     """Return the share of pairs of occurrences that come from the same article."""
-    return sum(a == b for a in one for b in other) / (len(one) * len(other))
+    return sum(a == b for a in first for b in second) / (len(first) * len(second))
 
 
-def similarity(one: Sequence[int], other: Sequence[int]) -> float:
+def similarity(first: Sequence[int], second: Sequence[int]) -> float:
     """Return twice the overlap, scaled down for types that would overlap by more than 1 with themselves."""
-    scales = [min(2.0, 1 / overlap(some, some)) for some in (one, other)]
-    return math.sqrt(scales[0] * scales[1]) * overlap(one, other)
+    scales = [min(2.0, 1 / overlap(places_of, places_of)) for places_of in (first, second)]
+    return math.sqrt(scales[0] * scales[1]) * overlap(first, second)
 
 
 def weights(places: Places, weight: Callable[[Sequence[int], Sequence[int]], float]) -> np.ndarray:
@@ -62,7 +62,7 @@ def effective(matrix: np.ndarray) -> float:
 
 def student_t(places: Places, matrix: np.ndarray) -> float:
     """Return t for an interval; NaN with fewer than three articles or effective units."""
-    least = min(effective(matrix), len({article for some in places for article in some}))
+    least = min(effective(matrix), len({article for articles in places for article in articles}))
     return float(stats.t.ppf(0.975, least - 1)) if least >= 3 - 1e-9 else math.nan
 
 
@@ -82,10 +82,10 @@ def variance_of_mean(a: Sequence[float], matrix: np.ndarray) -> float:
 def jackknife(
     columns: np.ndarray, places: Places, statistic: Callable[[np.ndarray], float], *, fisher: bool
 ) -> Interval:
-    """Return a statistic of columns (p, types) with an interval from leaving out one word type after another.
+    """Return a statistic of columns (p, types) with a jackknife interval, in which each word type is left out once.
 
     Args:
-        fisher: the interval is that of Fisher's z.
+        fisher: True to compute the interval for Fisher's z.
     """
     n, value = columns.shape[1], statistic(columns)
     matrix = weights(places, similarity)
@@ -107,20 +107,20 @@ def expected_correlation(
 
     Args:
         occurrences: article and value of each occurrence of each word type.
-        ratings: of each type.
+        ratings: rating of each type.
     """
     kept = [
-        (some, rating)
-        for some, rating in zip(occurrences, ratings, strict=True)
-        if len({article for article, _ in some}) > 1 and not math.isnan(rating)
+        (occurrences_of, rating)
+        for occurrences_of, rating in zip(occurrences, ratings, strict=True)
+        if len({article for article, _ in occurrences_of}) > 1 and not math.isnan(rating)
     ]
     nothing = (math.nan, math.nan, math.nan)
     if len(kept) < 10:
         return len(kept), math.nan, nothing
-    places = [[article for article, _ in some] for some, _ in kept]
+    places = [[article for article, _ in occurrences_of] for occurrences_of, _ in kept]
     matrix = weights(places, overlap)
-    means = [float(np.mean([value for _, value in some])) for some, _ in kept]
-    noise = [_noise(some) for some, _ in kept]
+    means = [float(np.mean([value for _, value in occurrences_of])) for occurrences_of, _ in kept]
+    noise = [_noise(occurrences_of) for occurrences_of, _ in kept]
     d, g = np.array(means) - np.mean(means), np.array([rating for _, rating in kept])
     g = g - g.mean()
     c, y, x = (float(np.mean(a * b)) + covariance_of_means(a, b, matrix) for a, b in ((d, g), (d, d), (g, g)))
@@ -145,13 +145,13 @@ def expected_correlation(
     return len(kept), v / y, (math.nan if abs(value) > 1 else value, max(low, -1.0), min(high, 1.0))
 
 
-def _noise(some: Sequence[tuple[int, float]]) -> float:
+def _noise(occurrences: Sequence[tuple[int, float]]) -> float:
     """Return the variance of a type's mean, from the means of its articles."""
-    mean, shares, away = np.mean([value for _, value in some]), [], []
-    for name in sorted({article for article, _ in some}):
-        own = [value for article, value in some if article == name]
-        shares.append(len(own) / len(some))
-        away.append(float(np.mean(own) - mean))
+    mean, shares, away = np.mean([value for _, value in occurrences]), [], []
+    for name in sorted({article for article, _ in occurrences}):
+        values_here = [value for article, value in occurrences if article == name]
+        shares.append(len(values_here) / len(occurrences))
+        away.append(float(np.mean(values_here) - mean))
     k, k3 = sum(p**2 for p in shares), sum(p**3 for p in shares)
     return k / (k - 2 * k3 + k**2) * sum((p * e) ** 2 for p, e in zip(shares, away, strict=True))
 
@@ -159,25 +159,25 @@ def _noise(some: Sequence[tuple[int, float]]) -> float:
 def step_down_by_signs(
     cells: np.ndarray, norms: np.ndarray, places: Places, signs: Sequence[tuple[Sequence[float], Sequence[float]]]
 ) -> np.ndarray:
-    """Return adjusted p of every correlation, one draw of signs, one word type after another.
+    """Return the adjusted p of every correlation, by loops over draws of signs and over word types.
 
     Args:
         places: articles by number.
-        signs: of each draw, those of the articles and those of the word types.
+        signs: for each draw, the signs of the articles and the signs of the word types.
     """
     matrix = weights(places, similarity)
 
     def multiplier(word: int, of_articles: Sequence[float], of_types: Sequence[float]) -> float:
-        some = places[word]
-        same = overlap(some, some)
+        articles = places[word]
+        same = overlap(articles, articles)
         common = min(2 * same, 1.0)
-        article = sum(of_articles[name] for name in some) / len(some) * math.sqrt(common / same)
+        article = sum(of_articles[name] for name in articles) / len(articles) * math.sqrt(common / same)
         return article + math.sqrt(1 - common) * of_types[word]
 
     def statistic(cell: np.ndarray, norm: np.ndarray, sign: tuple[Sequence[float], Sequence[float]] | None) -> float:
-        """Return |r| over its error; of new attributions whose deviations have been multiplied, if there are signs."""
+        """Return |r| over its error. With signs, deviations of the attributions are multiplied first."""
         rated = [word for word in range(len(norm)) if not math.isnan(norm[word])]
-        x, y = (some[rated] - some[rated].mean() for some in (cell, norm))
+        x, y = (each[rated] - each[rated].mean() for each in (cell, norm))
         a, b = x / np.linalg.norm(x), y / np.linalg.norm(y)
         new, mean = a, 0.0
         if sign is not None:
@@ -188,21 +188,21 @@ def step_down_by_signs(
         return abs(r) / math.sqrt(influences @ matrix[np.ix_(rated, rated)] @ influences)
 
     tests = [(cell, norm) for cell in cells for norm in norms]
-    found = [statistic(*one, None) for one in tests]
-    order = sorted(range(len(found)), key=lambda i: -found[i])
-    beyond = [0] * len(found)
+    statistics = [statistic(*test, None) for test in tests]
+    order = sorted(range(len(statistics)), key=lambda i: -statistics[i])
+    beyond = [0] * len(statistics)
     for sign in signs:
-        drawn = [statistic(*one, sign) for one in tests]
+        drawn = [statistic(*test, sign) for test in tests]
         for place, i in enumerate(order):
-            beyond[i] += max(drawn[j] for j in order[place:]) >= found[i] * (1 - 1e-9)
-    p, last = [0.0] * len(found), 0.0
+            beyond[i] += max(drawn[j] for j in order[place:]) >= statistics[i] * (1 - 1e-9)
+    p, last = [0.0] * len(statistics), 0.0
     for i in order:
         last = p[i] = max(last, (beyond[i] + 1) / (len(signs) + 1))
     return np.array(p).reshape(len(cells), len(norms))
 
 
 def p_by_permutation(cell: np.ndarray, norm: np.ndarray, draws: int, rng: np.random.Generator) -> float:
-    """Return p of a correlation as if word types were exchangeable, which they are not in general."""
+    """Return p of a correlation under the assumption that word types are exchangeable, which is false in general."""
     a, b = cell - cell.mean(), norm - norm.mean()
     drawn = rng.permuted(np.tile(b, (draws, 1)), axis=1) @ a
     return float((1 + (np.abs(drawn) >= abs(a @ b)).sum()) / (draws + 1))

@@ -1,4 +1,4 @@
-"""A model and its data, and interventions on them: whole forward passes of transformers in float64, hooks, loops."""
+"""Interventions on a model and its data by whole forward passes of transformers in float64, hooks and loops."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import interp
 
 KINDS = ("caption", "description")
 OTHER = {"caption": "description", "description": "caption"}
-FIELD = {"description": "positive", "caption": "negative", "group": "group"}  # of a pair
+FIELD = {"description": "positive", "caption": "negative", "group": "group"}  # fields of a pair
 SUFFIX = {"caption": "c2d", "description": "d2c"}  # by the kind of the base
-SIGN = {"caption": 1, "description": -1}  # of the rise that is predicted, by the kind of the base
+SIGN = {"caption": 1, "description": -1}  # sign of the predicted rise, by the kind of the base
 SOURCE_DRAWS = 2
 
 Change = Callable[[Tensor], Tensor]
@@ -25,37 +25,37 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A model in float64, and the pairs and image embeddings of each split."""
+    """Model in float64, with the pairs and image embeddings of each split."""
 
     clip: Any
     pairs: Mapping[str, Sequence[Any]]
     images: Mapping[str, Tensor]
 
     def all(self, split: str, field: str) -> list[str]:
-        """The `description`, `caption` or `group` (article) of each pair of a split."""
+        """Return the `description`, `caption` or `group` (article) of each pair of a split."""
         return [getattr(pair, FIELD[field]) for pair in self.pairs[split]]
 
 
 def load_world(model: str, data: str) -> World:
-    """Load a model and data, and embed one image after another."""
+    """Load a model and data, and embed each image separately."""
     clip, loaded = interp.load_clip(model, dtype=torch.float64), interp.load_pairs(data)
     pairs = {name: [pair for pair in loaded.pairs if pair.split == name] for name in ("train", "val", "test")}
     images = {}
-    for name, some in pairs.items():
-        pixels = [clip.processor([loaded.open_image(pair)], return_tensors="pt")["pixel_values"] for pair in some]
-        embedded = [clip.model.get_image_features(pixel_values=one.double()).pooler_output for one in pixels]
+    for name, members in pairs.items():
+        pixels = [clip.processor([loaded.open_image(pair)], return_tensors="pt")["pixel_values"] for pair in members]
+        embedded = [clip.model.get_image_features(pixel_values=image.double()).pooler_output for image in pixels]
         images[name] = functional.normalize(torch.cat(embedded), dim=-1)
     return World(clip, pairs, images)
 
 
 def embed(world: World, texts: Sequence[str], layer: int, change: Change | None = None) -> tuple[Tensor, Tensor]:
-    """Unit-norm embeddings of texts, and the streams at EOT after a block, before `change` alters them.
+    """Return unit-norm embeddings of texts, and the streams at EOT after a block, before `change` alters them.
 
-    The texts are padded behind their EOT, where no token before it can see.
+    Texts are padded behind their EOT, which earlier tokens cannot attend to.
     """
     ids = [world.clip.tokenizer(text)["input_ids"] for text in texts]
-    longest, rows, eot = max(map(len, ids)), torch.arange(len(ids)), torch.tensor([len(one) - 1 for one in ids])
-    padded = torch.tensor([one + [world.clip.eot] * (longest - len(one)) for one in ids])
+    longest, rows, eot = max(map(len, ids)), torch.arange(len(ids)), torch.tensor([len(tokens) - 1 for tokens in ids])
+    padded = torch.tensor([tokens + [world.clip.eot] * (longest - len(tokens)) for tokens in ids])
     seen = []
 
     def hook(module: Any, inputs: Any, output: Tensor) -> Tensor:
@@ -73,14 +73,14 @@ def embed(world: World, texts: Sequence[str], layer: int, change: Change | None 
 def score(
     world: World, texts: Sequence[str], images: Tensor, layer: int, change: Change | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Scores of texts for the images beside them, and the streams that `embed` gives."""
+    """Return the scores of texts for the images of the same rows, and the streams from `embed`."""
     embedded, streams = embed(world, texts, layer, change)
     return (embedded * images).sum(-1), streams
 
 
 @cache
 def clean(world: World, split: str, kind: str, layer: int) -> tuple[Tensor, Tensor]:
-    """Scores and streams of the unchanged texts of a split."""
+    """Return scores and streams of the unchanged texts of a split."""
     return score(world, world.all(split, kind), world.images[split], layer)
 
 
@@ -91,13 +91,13 @@ def kind_means(world: World, layer: int) -> tuple[Tensor, Tensor]:
 
 
 def gaps(world: World, split: str, layer: int) -> list[float]:
-    """Of each pair the score of its description minus that of its caption."""
+    """Return for each pair the score of its description minus the score of its caption."""
     described, captioned = (clean(world, split, kind, layer)[0] for kind in ("description", "caption"))
     return (described - captioned).tolist()
 
 
 def exchange(basis: Tensor, given: Tensor) -> Change:
-    """Streams with Z of the streams given."""
+    """Return the change that gives streams the Z of the given streams."""
     projector = basis @ basis.T
     return lambda h: h + (given - h) @ projector
 
@@ -113,36 +113,40 @@ def changed_scores(
     *,
     within: bool = False,
 ) -> Tensor:
-    """Scores of the texts of one kind of some pairs, given Z from the texts of the other kind of their source pairs;
-    or of the same kind, if within it."""
+    """Return the scores of the texts of one kind with Z of the source pairs' texts.
+
+    Args:
+        rows: pairs whose texts are scored.
+        within: True to take Z from texts of the same kind; False to take it from texts of the other kind.
+    """
     given = clean(world, split, kind if within else OTHER[kind], layer)[1][[source[i] for i in rows]]
     texts, images = world.all(split, kind), world.images[split][rows]
     return score(world, [texts[i] for i in rows], images, layer, exchange(basis, given))[0]
 
 
 def draw_sources(articles: Sequence[str], generator: torch.Generator) -> list[int]:
-    """The source of each of n pairs: in a random ring of all, the one before it.
+    """Return the source of each of n pairs: the previous pair in a random ring of all pairs.
 
-    Then one pair after another whose source is of its own article changes sources with one drawn at random from those
-    with whom both have a source of another article afterwards. If there is none, it shares a source drawn at random
-    from all of other articles, if there are others.
+    Then each pair whose source is of its own article exchanges sources with a random pair, chosen so that both have a
+    source of another article afterwards. If there is no such partner, the pair gets a random source from the pairs of
+    other articles, if there are any.
     """
     n = len(articles)
     ring = torch.randperm(n, generator=generator).tolist()
     source = {ring[place]: ring[place - 1] for place in range(n)}
 
-    def one_of(some: list[int]) -> int:
-        return some[int(torch.randint(len(some), (), generator=generator))]
+    def pick(candidates: list[int]) -> int:
+        return candidates[int(torch.randint(len(candidates), (), generator=generator))]
 
     for i in range(n):
         if articles[source[i]] == articles[i]:
             able = [j for j in range(n) if articles[source[j]] != articles[i] and articles[source[i]] != articles[j]]
             others = [j for j in range(n) if articles[j] != articles[i]]
             if able:
-                j = one_of(able)
+                j = pick(able)
                 source[i], source[j] = source[j], source[i]
             elif others:
-                source[i] = one_of(others)
+                source[i] = pick(others)
     return [source[i] for i in range(n)]
 
 
@@ -150,10 +154,10 @@ class Done(NamedTuple):
     """Outcome of one intervention.
 
     Attributes:
-        base, source: articles.
+        base, source: articles of base and source.
         hit: 1 for a hit.
         rise: change of the score.
-        pair, source_pair: numbers in the split.
+        pair, source_pair: numbers of the pairs in the split.
     """
 
     base: str
@@ -165,7 +169,7 @@ class Done(NamedTuple):
 
 
 def won(difference: float) -> float:
-    """Return 1 for a score that is the higher one, 0 for the lower one, 1/2 if rounding in float32 may decide."""
+    """Return 1 for a positive difference, 0 for a negative one, and 1/2 if rounding in float32 may decide."""
     return 0.5 if abs(difference) < 1e-6 else float(difference > 0)
 
 
@@ -182,11 +186,11 @@ def interventions(
     draws: int = SOURCE_DRAWS,
     within: bool = False,
 ) -> Interventions:
-    """All interventions of each draw and pair.
+    """Return all interventions of each draw and pair.
 
     Args:
-        seed: of the sources; None for those of the same pair, which are drawn once.
-        within: sources of the kind of the base.
+        seed: seed of the sources; None to take the other text of the same pair, once.
+        within: True to take sources of the kind of the base.
     """
     generator, articles = torch.Generator().manual_seed(seed or 0), world.all(split, "group")
     out: dict[str, list[Done]] = {kind: [] for kind in KINDS}
@@ -204,11 +208,11 @@ def interventions(
 
 
 def random_subspace(width: int, size: int, seed: int) -> Tensor:
-    """Normal vectors, each made orthogonal to those before it; rounded to float32, as a search starts from them."""
+    """Return normal vectors, orthogonalized one by one, and rounded to float32 like the start of a search."""
     drawn = torch.randn(width, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     columns: list[Tensor] = []
-    for one in drawn.T:
-        for other in columns:
-            one = one - (one @ other) * other
-        columns.append(one / one.norm())
+    for column in drawn.T:
+        for earlier in columns:
+            column = column - (column @ earlier) * earlier
+        columns.append(column / column.norm())
     return torch.stack(columns, dim=1).float().double()

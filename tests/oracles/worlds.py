@@ -1,4 +1,4 @@
-"""Made-up networks next to anisotropic streams, in which it is known what a preference is read from."""
+"""Made-up networks with anisotropic streams, in which the direction that carries a preference is known."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ from interp.subspaces.rotation import random_basis
 Kind = Literal["one", "bypass", "half", "redundant", "xor", "image", "words"]
 
 SITE = Site("text", 1)
-CONTENT = 8  # directions that say which image it is
-PLANTED = 2  # directions that the score can depend on, behind those
+CONTENT = 8  # directions that encode the image
+PLANTED = 2  # directions that the score can depend on, behind the content directions
 COUNTS = (600, 200, 300)  # pairs of train, val and test
 EACH = 3  # pairs of an article
 SPREAD = 7.4  # standard deviation of a coordinate of the stream, as in the toy's last layer
-NOISE = 0.35  # of what is planted, in units of half the distance of the kinds
+NOISE = 0.35  # standard deviation along planted directions, in units of half the distance of the kinds
 APART = 1.2  # Mahalanobis distance of the kinds in directions that nothing reads
-BOTH = ("bypass", "redundant", "xor")  # worlds in which the kinds differ along the second planted direction, too
+BOTH = ("bypass", "redundant", "xor")  # worlds in which the kinds also differ along the second planted direction
 LENGTH, STEP = 11.0, 3.0  # mean number of words, and half the distance of the kinds
 EQUAL = 0.04  # share of pairs whose texts are of about the same length
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Streams, and how a frozen network embeds them.
+    """Clean run of a frozen network, given by its streams.
 
-    A text's content enters its embedding the more, the higher its purpose is: the score with its own image rises.
+    A higher purpose of a text increases the weight of its content in its embedding, so the score with its own image
+    rises.
 
     Attributes:
         h: streams, shape (n, d).
-        past: the purpose as earlier positions have it, which no intervention reaches, shape (n,).
-        axes: orthonormal columns, shape (d, d): content, what is planted, the rest.
-        scale: half the distance of the kinds along what is planted.
+        past: purpose at earlier positions, which no intervention reaches, shape (n,).
+        axes: orthonormal columns, shape (d, d): content, planted directions, the rest.
+        scale: half the distance of the kinds along planted directions.
     """
 
     h: Tensor
@@ -55,11 +56,11 @@ class World:
         return len(self.h)
 
     def take(self, rows: Tensor) -> World:
-        """Return the streams of some texts."""
+        """Return the run of the texts in the given rows."""
         return replace(self, h=self.h[rows], past=self.past[rows])
 
     def stream(self, site: Site) -> Tensor:
-        """Return all streams: there is but one site."""
+        """Return all streams; there is only one site."""
         return self.h
 
     def push(self, site: Site, h: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class World:
         return torch.cat([weight * content, torch.zeros_like(weight), (1 - weight**2).sqrt()], dim=-1)
 
     def purpose(self, at: Tensor) -> Tensor:
-        """Return what the score rises with, 1 or -1 for typical texts of the kinds."""
+        """Return the purpose that the score rises with, 1 or -1 for typical texts of the kinds."""
         past = self.past.view(-1, *[1] * (at.ndim - 2)).expand(at.shape[:-1])
         a, b = at[..., CONTENT] / self.scale, at[..., CONTENT + 1] / self.scale
         return {
@@ -92,11 +93,11 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A world, in pairs of train, val and test.
+    """Pairs of train, val and test in one world.
 
     Attributes:
-        truth: the planted directions, shape (d, 2); the preference is read from the first, unless the kind says else.
-        traits: of the test texts.
+        truth: planted directions, shape (d, 2); most kinds read the preference from the first direction.
+        traits: traits of the test texts.
     """
 
     train: PairsAtSite
@@ -109,13 +110,13 @@ class Drawn:
 
 
 def drawn(kind: Kind, seed: int) -> Drawn:
-    """Draw a world whose width is from 32 to 256, and whose planted scale from 0.3 to 3, next to `SPREAD`.
+    """Draw a world with a width from 32 to 256 and a planted scale from 0.3 to 3, compared with `SPREAD`.
 
-    ``one``: one direction carries the preference. ``bypass``: none does; the kinds differ along the planted directions,
-    but the score reads earlier positions. ``half``: half the purpose comes from there. ``redundant``: either of two
-    directions leaves the preference where it was. ``xor``: the product of two directions counts, neither says anything
-    alone. ``image``: the gap is nine times as large for some images as for others. ``words``: the purpose is the number
-    of words.
+    ``one``: one direction carries the preference. ``bypass``: no direction does. The kinds differ along the planted
+    directions, but the score reads earlier positions. ``half``: half of the purpose comes from earlier positions.
+    ``redundant``: each of two directions alone preserves the preference. ``xor``: the product of two directions counts,
+    and neither direction alone carries information. ``image``: the gap is nine times as large for some images as for
+    others. ``words``: the purpose is the number of words.
     """
     draw = random.Random(f"{kind} {seed}")
     width = draw.choice([32, 48, 64, 96, 128, 192, 256])
@@ -128,8 +129,8 @@ def world(
     """Make a world; see `drawn`.
 
     Args:
-        real: streams of positive and of negative texts of train, val and test, shape (n, width - 10), to stand in
-            for the directions that nothing reads.
+        real: streams of positive and of negative texts of train, val and test, shape (n, width - 10), which replace the
+            directions that nothing reads.
     """
     draw = torch.Generator().manual_seed(1000 + seed)
     axes = random_basis(width, width, draw)

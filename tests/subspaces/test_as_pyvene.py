@@ -1,4 +1,4 @@
-"""Rotations and pyvene's interventions: the same numbers there and back, and the same swap."""
+"""Conversion of rotations to pyvene's interventions and back: equal numbers and equal swaps."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_it_can_be_trained_and_stays_a_rotation(kind: str):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 5
-    learned = from_pyvene(intervention, SITE)  # which looks whether its columns are orthonormal
+    learned = from_pyvene(intervention, SITE)  # checks that the columns are orthonormal
     assert not torch.allclose(learned.basis, rotation.basis, atol=0.05)
 
 
@@ -94,15 +94,15 @@ def test_what_pyvene_has_trained_is_taken():
         assert rotation.facts.get("mask_error", 0.0) == 0.0
         mixed = intervention(base.clone(), source.clone())
         torch.testing.assert_close(mixed, swap(base, source, rotation.basis), rtol=0, atol=1e-5)
-    # The boundary is at direction 8, of which half is swapped, as it is of the first one: of those between all is.
+    # The boundary is at direction 8. Half of direction 8 and half of the first direction are swapped; all between are.
     rotation = from_pyvene(boundless, SITE)
     assert rotation.size == 8
     assert rotation.facts["mask_error"] == pytest.approx(0.5 / 16)
     torch.testing.assert_close(rotation.basis, boundless.rotate_layer.weight[:, :8])
 
 
-def test_a_soft_mask_is_said():
-    soft = pyvene.BoundlessRotatedSpaceIntervention(embed_dim=16)  # at its start, when half of everything is swapped
+def test_a_soft_mask_is_reported():
+    soft = pyvene.BoundlessRotatedSpaceIntervention(embed_dim=16)  # untrained, it swaps half of every direction
     rotation = from_pyvene(soft, SITE)
     assert 0.3 < rotation.facts["mask_error"] <= 0.5
 
@@ -115,20 +115,21 @@ def test_what_pyvene_has_not():
 
 
 def swapped(width: int, size: int, dtype: torch.dtype) -> list[float]:
-    """How much of each direction pyvene's `forward` swaps when its boundary is to lie behind the first ones."""
+    """Return the share of each direction that pyvene's `forward` swaps if its boundary is behind `size` directions."""
     share = torch.clamp(torch.tensor([size / width]).to(dtype), 1e-3, 1)
     places = (torch.arange(width) + HALF).to(dtype)
     mask = sigmoid_boundary(places, 0.0, share[0] * width, torch.tensor(HARD).to(dtype))
-    return [float(one) for one in mask]
+    return mask.tolist()
 
 
 def is_whole(width: int, size: int, dtype: torch.dtype) -> bool:
     wanted = [1.0] * size + [0.0] * (width - size)
-    return all(abs(one - other) <= 1e-6 for one, other in zip(swapped(width, size, dtype), wanted, strict=True))
+    shares = swapped(width, size, dtype)
+    return all(abs(share - expected) <= 1e-6 for share, expected in zip(shares, wanted, strict=True))
 
 
 def check_boundless(width: int, size: int, dtype: torch.dtype) -> None:
-    """Either it is refused, or the same directions come back."""
+    """Check that the rotation is either refused or recovered with the same directions."""
     rotation = Rotation(torch.eye(width, size, dtype=dtype), SITE)
     if is_whole(width, size, dtype):
         again = from_pyvene(to_pyvene(rotation, "boundless"), SITE)
@@ -153,7 +154,7 @@ def test_a_boundary_lies_at_the_last_direction_or_nowhere(sizes: tuple[int, int]
 @settings(max_examples=60)
 @given(st.integers(1487, 8000).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width * 2 // 3000 or 1))))
 def test_few_directions_of_many_are_refused(sizes: tuple[int, int]):
-    if not is_whole(*sizes, torch.float32):  # others take seconds: some of them are below
+    if not is_whole(*sizes, torch.float32):  # the other cases take seconds; a few of them are tested below
         check_boundless(*sizes, torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""The mean gradient, the lever and the difference in means, and the loss of the calibrated search."""
+"""Tests of the mean gradient, the lever, the difference in means, and the loss of the calibrated search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SITE = Site("text", 2)
 def pairs_of(clip: Clip, *, paired: bool = True) -> PairsAtSite:
     draw = torch.Generator().manual_seed(0)
     first, second = functional.normalize(torch.randn(2, 20, 16, generator=draw, dtype=torch.float64), dim=-1)
-    images = (one.to(clip.model.dtype) for one in (first, second))
+    images = (image_set.to(clip.model.dtype) for image_set in (first, second))
     run = clean_texts(clip, random_texts(40, 0), sites(2, 5))
     return PairsAtSite(PairRun(run, next(images), 7.0, (), None if paired else next(images)), SITE)
 
@@ -90,18 +90,18 @@ def test_the_lever_has_the_largest_first_order_shift(part: PairsAtSite):
 @pytest.mark.parametrize("method", ["means", "gradient", "lever"])
 def test_closed_forms_give_one_direction_or_none(part: PairsAtSite, method: str):
     sizes = [0, 1, 9]
-    found = METHODS[method].fit(part, part, sizes, SearchConfig())
-    assert [one.size for one in found] == [0, 1, 1]
-    assert torch.equal(found[1].basis, found[2].basis)
-    assert float(found[1].basis.norm()) == pytest.approx(1, abs=1e-6)
+    rotations = METHODS[method].fit(part, part, sizes, SearchConfig())
+    assert [rotation.size for rotation in rotations] == [0, 1, 1]
+    assert torch.equal(rotations[1].basis, rotations[2].basis)
+    assert float(rotations[1].basis.norm()) == pytest.approx(1, abs=1e-6)
     assert not METHODS[method].searched
 
 
 def test_where_the_kinds_do_not_differ_there_is_no_direction_between_them(part: PairsAtSite):
     rows = torch.arange(20)
     same = PairsAtSite(PairRun(part.pairs.run.take(torch.cat([rows, rows])), part.pairs.images, 7.0), SITE)
-    (found,) = METHODS["means"].fit(same, same, [3], SearchConfig())
-    assert found.size == 0
+    (rotation,) = METHODS["means"].fit(same, same, [3], SearchConfig())
+    assert rotation.size == 0
     still = PairRun(Switch(torch.zeros(40, 4)), torch.tensor([[1.0, 0.0]]).expand(20, 2).contiguous(), 20.0)
     level = PairsAtSite(still, SITE)
     with raises(UserError):
@@ -112,14 +112,14 @@ def test_the_calibrated_loss_is_that_of_single_pairs(part: PairsAtSite, generato
     bases = [random_basis(24, size, generator) for size in (6, 1)]
     source, alike = (draw_sources(20, "random", generator) for _ in range(2))
     rows, gap, images = torch.tensor([3, 11, 0]), 0.07, part.pairs.images
-    got = calibrated_losses(part, [Rotation(one, SITE).swap for one in bases], source, alike, rows, gap)
+    got = calibrated_losses(part, [Rotation(basis, SITE).swap for basis in bases], source, alike, rows, gap)
     for basis, loss in zip(bases, got, strict=True):
         turn, crossed, kept = Rotation(basis, SITE), [], []
         for i in rows.tolist():
-            for own, sign in ((20, 1), (0, -1)):  # the caption, then the description
+            for offset, sign in ((20, 1), (0, -1)):  # the caption, then the description
                 base, across, within = (
                     part.pairs.run.take(torch.tensor([row]))
-                    for row in (i + own, int(source[i]) + 20 - own, int(alike[i]) + own)
+                    for row in (i + offset, int(source[i]) + 20 - offset, int(alike[i]) + offset)
                 )
                 clean = base.push(SITE, base.stream(SITE))[0] @ images[i]
                 moved = [interchange(base, other, turn)[0] @ images[i] - clean for other in (across, within)]
@@ -133,7 +133,7 @@ def test_the_calibrated_loss_is_that_of_single_pairs(part: PairsAtSite, generato
 
 @dataclass(frozen=True, eq=False)
 class Switch:
-    """Scores that follow the first coordinate of the stream, near 0 where it is straight, with the image (1, 0)."""
+    """Clean run whose scores with the image (1, 0) are linear in the first two coordinates of the stream."""
 
     h: Tensor
 
@@ -155,8 +155,10 @@ class Switch:
 
 
 def switched(n: int, share: float, seed: int) -> PairsAtSite:
-    """Texts of which a share has the right one of two values, 1 and -1, in coordinate 0; the rest of the gap is in
-    coordinate 1, which is 0 in all: a direction through which the score could be moved, but that says nothing."""
+    """Return pairs in which a share of the texts has the right one of two values, 1 and -1, in coordinate 0.
+
+    Coordinate 1 is 0 in all texts. The score could be moved through it, but it carries no information.
+    """
     draw, texts = torch.Generator().manual_seed(seed), []
     for sign in (1.0, -1.0):
         right = torch.arange(n) < round(share * n)
@@ -170,14 +172,14 @@ def switched(n: int, share: float, seed: int) -> PairsAtSite:
 
 @pytest.mark.parametrize("share", [0.9, 0.75])
 def test_the_calibrated_search_reaches_the_optimum_that_it_names(share: float):
-    """1 - (2 a - 1)² of its loss is left, and the swap moves scores by (2 a - 1)² of the gap."""
+    """The loss ends at 1 - (2 a - 1)², and the swap moves scores by (2 a - 1)² of the gap."""
     train, val, test = (switched(n, share, seed) for seed, n in enumerate((1000, 500, 1000)))
-    (found,) = METHODS["calibrated"].fit(train, val, [1], SearchConfig())
-    assert found.facts["converged"]
+    (rotation,) = METHODS["calibrated"].fit(train, val, [1], SearchConfig())
+    assert rotation.facts["converged"]
     best = (2 * share - 1) ** 2
     assert train.gap == pytest.approx(0.2 * (2 * share - 1), abs=1e-6)
-    assert found.facts["val_loss"] == pytest.approx(1 - best, abs=0.04)
-    moved = align(test, found, sources="random", seed=0)
+    assert rotation.facts["val_loss"] == pytest.approx(1 - best, abs=0.04)
+    moved = align(test, rotation, sources="random", seed=0)
     ratio = (moved.shift("up") - moved.shift("down")) / 2 / test.gap
     assert ratio == pytest.approx(best, abs=0.06)
     whole = align(test, Rotation(torch.eye(4)[:, :1], test.site), sources="random", seed=0)

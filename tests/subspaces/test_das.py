@@ -30,7 +30,7 @@ from tests.wording import raises
 
 @dataclass(frozen=True, eq=False)
 class PlantedRun:
-    """A frozen network whose score rises with the length of what lies in `planted`, if the rest fits the image."""
+    """Clean run of a frozen network whose score rises with the norm within `planted`, if the rest fits the image."""
 
     h: Tensor
     planted: Tensor
@@ -75,10 +75,10 @@ def planted_pairs(n: int, d: int, k: int, seed: int) -> tuple[PairRun, Tensor]:
 def test_a_planted_subspace_is_found():
     """The largest principal angle is below 5 degrees, and held-out IIA above 99 %."""
     (train, planted), (val, _), (test, _) = (planted_pairs(n, 24, 4, seed) for seed, n in enumerate((600, 200, 400)))
-    found = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500))
-    assert found.facts["converged"]
-    assert largest_angle(found.basis, planted) < 5
-    outcomes = evaluate(test, found)
+    rotation = train_das(train, val, Site("text", 1), 4, SearchConfig(max_steps=1500))
+    assert rotation.facts["converged"]
+    assert largest_angle(rotation.basis, planted) < 5
+    outcomes = evaluate(test, rotation)
     assert min(outcomes.iia(direction) for direction in DIRECTIONS) > 0.99
     other = evaluate(test, Rotation(random_basis(24, 4, torch.Generator().manual_seed(9)), Site("text", 1)))
     assert other.iia() < 0.8
@@ -117,8 +117,9 @@ def test_loss_is_a_cross_entropy_of_two_logits(pairs: PairRun, generator):
     turn, losses = Rotation(basis, Site("text", 2)), []
     for i in rows.tolist():
         j, x = int(source[i]), pairs.images[i]
-        for own, other, target in ((20 + i, j, 1), (i, 20 + j, 0)):  # caption with a description's Z, then the reverse
-            text, from_text = (pairs.run.take(torch.tensor([row])) for row in (own, other))
+        # First a caption with Z of a description, then a description with Z of a caption.
+        for base_row, source_row, target in ((20 + i, j, 1), (i, 20 + j, 0)):
+            text, from_text = (pairs.run.take(torch.tensor([row])) for row in (base_row, source_row))
             clean = text.push(turn.site, text.stream(turn.site))[0] @ x
             changed = interchange(text, from_text, turn)[0] @ x
             logits = torch.stack([clean, changed]) * 7.0
@@ -145,8 +146,8 @@ def test_outcomes_are_those_of_single_interventions(pairs: PairRun, generator):
     outcomes = evaluate(pairs, turn, sources="paired")
     hits = {direction: [] for direction in DIRECTIONS}
     for i in range(20):
-        for direction, own, other in ((DIRECTIONS[0], 20 + i, i), (DIRECTIONS[1], i, 20 + i)):
-            text, from_text = (pairs.run.take(torch.tensor([row])) for row in (own, other))
+        for direction, base_row, source_row in ((DIRECTIONS[0], 20 + i, i), (DIRECTIONS[1], i, 20 + i)):
+            text, from_text = (pairs.run.take(torch.tensor([row])) for row in (base_row, source_row))
             base = text.push(turn.site, text.stream(turn.site))[0] @ pairs.images[i]
             changed = interchange(text, from_text, turn)[0] @ pairs.images[i]
             hits[direction].append(bool(changed > base) if direction == DIRECTIONS[0] else bool(base > changed))
@@ -165,10 +166,10 @@ def test_same_seed_same_rotation_other_seed_another(pairs: PairRun):
 
 @pytest.mark.slow
 def test_search_lowers_the_loss_and_keeps_the_best(pairs: PairRun):
-    found = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=60, look_every=5))
-    looks = [loss for _, loss, _ in found.facts["history"]]
-    assert found.facts["val_loss"] == min(looks) < looks[0]
-    torch.testing.assert_close(found.basis.T @ found.basis, torch.eye(6), atol=1e-5, rtol=0)
+    rotation = train_das(pairs, pairs, Site("text", 2), 6, SearchConfig(max_steps=60, look_every=5))
+    looks = [loss for _, loss, _ in rotation.facts["history"]]
+    assert rotation.facts["val_loss"] == min(looks) < looks[0]
+    torch.testing.assert_close(rotation.basis.T @ rotation.basis, torch.eye(6), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("sizes", [(6,), (1, 24), (3, 8, 3, 16)])
@@ -189,12 +190,12 @@ def test_losses_of_several_bases_are_those_of_each(pairs: PairRun, sizes: tuple[
 
 @pytest.mark.slow
 def test_sizes_searched_together_are_those_searched_alone(pairs: PairRun):
-    """But for rounding, although their searches end at different steps."""
+    """Results agree up to rounding, although the searches end at different steps."""
     config = SearchConfig(max_steps=30, look_every=2, batch_size=8)
     sizes = (2, 0, 9, 24)
-    found = fit(PairsAtSite(pairs, Site("text", 2)), PairsAtSite(pairs, Site("text", 2)), sizes, config)
-    assert [rotation.facts["steps"] > 0 for rotation in found] == [True, False, True, False]
-    for size, rotation in zip(sizes, found, strict=True):
+    rotations = fit(PairsAtSite(pairs, Site("text", 2)), PairsAtSite(pairs, Site("text", 2)), sizes, config)
+    assert [rotation.facts["steps"] > 0 for rotation in rotations] == [True, False, True, False]
+    for size, rotation in zip(sizes, rotations, strict=True):
         alone = train_das(pairs, pairs, Site("text", 2), size, config)
         assert rotation.size == alone.size == size
         assert rotation.facts["steps"] == alone.facts["steps"]
@@ -207,7 +208,7 @@ def test_sizes_that_cannot_be(pairs: PairRun):
         train_das(pairs, pairs, Site("text", 2), 25)
 
 
-def found_by(method: str, pairs: PairRun, size: int, seed: int = 0) -> Tensor:
+def basis_by(method: str, pairs: PairRun, size: int, seed: int = 0) -> Tensor:
     config = SearchConfig(seed=seed, max_steps=3)
     return fit_rotation(method, pairs, pairs, Site("text", 2), size, config).basis
 
@@ -216,7 +217,7 @@ def found_by(method: str, pairs: PairRun, size: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [0, 1, 7, 24])
 def test_every_method_gives_an_orthonormal_basis(pairs: PairRun, method: str, size: int):
-    basis = found_by(method, pairs, size, seed=3)
+    basis = basis_by(method, pairs, size, seed=3)
     assert basis.shape[0] == 24
     assert basis.shape[1] <= size
     torch.testing.assert_close(basis.T @ basis, torch.eye(basis.shape[1]), atol=1e-5, rtol=0)
@@ -226,18 +227,18 @@ def test_methods_without_a_search_are_what_they_say(pairs: PairRun):
     streams = pairs.run.stream(Site("text", 2))
     centred = streams - streams.mean(0)
     _, _, right = torch.linalg.svd(centred, full_matrices=False)
-    assert largest_angle(found_by("pca", pairs, 3), orthonormal(right[:3].T)) < 0.1
+    assert largest_angle(basis_by("pca", pairs, 3), orthonormal(right[:3].T)) < 0.1
     difference = functional.normalize(streams[:20].mean(0) - streams[20:].mean(0), dim=0)
-    for size in (1, 5):  # no more than the one direction there is
-        assert largest_angle(found_by("means", pairs, size), difference[:, None]) < 0.1
-    assert largest_angle(found_by("random", pairs, 3, seed=0), found_by("random", pairs, 3, seed=1)) > 1
+    for size in (1, 5):  # there is only one direction
+        assert largest_angle(basis_by("means", pairs, size), difference[:, None]) < 0.1
+    assert largest_angle(basis_by("random", pairs, 3, seed=0), basis_by("random", pairs, 3, seed=1)) > 1
 
 
 def test_a_control_never_draws_from_the_stream_of_a_search():
-    """A random subspace with the search's own seed would be the very start of the search."""
+    """With the search's own seed, a random subspace would be the start of the search."""
     searches = set(range(10_000))
     control = METHODS["random"]
-    controls = [own_seed(one) for seed in range(100) for one in control.seeds(seed)]
+    controls = [own_seed(control_seed) for seed in range(100) for control_seed in control.seeds(seed)]
     assert len(set(controls)) == 2000
     assert not searches & set(controls)
 

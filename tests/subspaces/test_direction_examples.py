@@ -1,4 +1,4 @@
-"""`Rotation.describe`, from the texts of pairs to what a notebook shows."""
+"""Tests of `describe`, from the texts of pairs to the HTML of a notebook."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rotation(small: Clip) -> Rotation:
 
 
 def streams(clip: Clip, texts: list[str]) -> np.ndarray:
-    """At EOT, by transformers' own forward pass, each text alone."""
+    """Return the streams at EOT from transformers' forward pass, which runs each text alone."""
     out = []
     for text in texts:
         ids = clip.tokenizer(text, return_tensors="pt")["input_ids"]
@@ -45,18 +45,19 @@ def streams(clip: Clip, texts: list[str]) -> np.ndarray:
 @torch.inference_mode()
 def test_directions_are_those_of_plain_forward_passes(small: Clip, pairs: PairSet, rotation: Rotation):
     h, basis = streams(small, pairs.texts), rotation.basis.double().numpy()
-    found = describe(rotation, small, pairs, most=4)
+    examples = describe(rotation, small, pairs, most=4)
     expected = oracle.directions(h, basis, 4)
-    assert (found.size, found.rotation.size, found.rotation.site, len(found.leading)) == (SIZE, 4, rotation.site, 4)
+    assert (examples.size, examples.rotation.size, len(examples.leading)) == (SIZE, 4, 4)
+    assert examples.rotation.site == rotation.site
     inside = oracle.projected(h, basis)
-    for number, (said, wanted) in enumerate(zip(found.leading, expected, strict=True)):
-        axis = found.rotation.basis[:, number].double().numpy()
+    for number, (direction, wanted) in enumerate(zip(examples.leading, expected, strict=True)):
+        axis = examples.rotation.basis[:, number].double().numpy()
         assert abs(axis @ wanted) == pytest.approx(1, abs=1e-4)
         values = inside @ axis
-        assert said.share == pytest.approx((values**2).sum() / (inside**2).sum(), abs=1e-5)
+        assert direction.share == pytest.approx((values**2).sum() / (inside**2).sum(), abs=1e-5)
         values /= values.std()
         kinds = np.repeat(pairs.contrast.kinds, len(pairs))
-        for sign, end in zip((1, -1), said.ends, strict=True):
+        for sign, end in zip((1, -1), direction.ends, strict=True):
             assert len(end.texts) == 5
             assert end.texts[0].value == pytest.approx((sign * values).max() * sign, abs=1e-4)
             for text in end.texts:
@@ -69,15 +70,16 @@ def test_directions_are_those_of_plain_forward_passes(small: Clip, pairs: PairSe
                 assert word.texts == sum(holders)
                 apart = values[holders].mean() - values[np.logical_not(holders)].mean()
                 assert word.difference == pytest.approx(apart, abs=1e-4)
-    assert any(end.words for one in found.leading for end in one.ends)
+    assert any(end.words for direction in examples.leading for end in direction.ends)
 
 
 def test_embedded_pairs_say_the_same_without_images(small: Clip, pairs: PairSet, rotation: Rotation):
-    one, other = (describe(rotation, small, some) for some in (pairs, image_features(small, pairs)))
-    assert one.leading == other.leading
-    assert repr(one) == "Described(3 leading of 5 directions at text.3.eot)"
-    assert one._repr_html_().count("<img ") == 30
-    assert "<img" not in other._repr_html_()
+    with_images = describe(rotation, small, pairs)
+    without_images = describe(rotation, small, image_features(small, pairs))
+    assert with_images.leading == without_images.leading
+    assert repr(with_images) == "Described(3 leading of 5 directions at text.3.eot)"
+    assert with_images._repr_html_().count("<img ") == 30
+    assert "<img" not in without_images._repr_html_()
 
 
 def test_a_notebook_shows_texts_as_text_and_does_without_images_that_are_lost(
@@ -92,12 +94,12 @@ def test_a_notebook_shows_texts_as_text_and_does_without_images_that_are_lost(
             raise DataError("it is not there")
         return pairs.open_image(pair)
 
-    found = describe(rotation, small, replace(pairs, pairs=spoiled, open_image=open_image))
-    shown = found._repr_html_()
+    examples = describe(rotation, small, replace(pairs, pairs=spoiled, open_image=open_image))
+    shown = examples._repr_html_()
     assert "<script" not in shown
     assert 'onerror="' not in shown
     assert "&lt;script&gt;" in shown
-    ends = [text.pair for one in found.leading for end in one.ends for text in end.texts]
+    ends = [text.pair for direction in examples.leading for end in direction.ends for text in end.texts]
     assert shown.count("<img ") == len(ends) - ends.count(lost)
 
 

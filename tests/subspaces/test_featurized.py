@@ -1,4 +1,4 @@
-"""A subspace that is no rotation passes through everything: search, evidence, verdict, attributions, run folders."""
+"""Tests of a subspace that is not a rotation in all parts: search, evidence, verdict, attributions, run folders."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OPTIONS = [*FROZEN, *SMALL, "--data", "toy", "--max-steps", "6", "--layers", "5"
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The kind is known to files, and the method to sweeps."""
+    """Register the kind for files and the method for sweeps."""
     monkeypatch.setitem(kinds.KINDS, KIND, Featurized.load)
     monkeypatch.setitem(METHODS, KIND, method(CURVED))
     return monkeypatch
@@ -92,7 +92,7 @@ def test_the_equations_of_subspaces(width: int, size: int, seed: int, dtype: tor
 @given(st.integers(2, 9), st.integers(1, 9), st.integers(0, 1000))
 def test_what_is_pulled_is_the_gradient_by_the_jacobian(width: int, size: int, seed: int):
     draw = torch.Generator().manual_seed(seed + 1)
-    # Each in memory of its own: the last bits of a product depend on where its operands begin.
+    # Allocate each separately, since the last bits of a product depend on the memory alignment of its operands.
     h, gradient = (torch.randn(3, width, generator=draw, dtype=torch.float64) for _ in range(2))
     rotation, curved, straight = subspaces(width, min(size, width), seed)
     assert isinstance(rotation, Rotation)
@@ -105,8 +105,10 @@ def test_what_is_pulled_is_the_gradient_by_the_jacobian(width: int, size: int, s
 
 @cache
 def bent(a: float) -> tuple[PairsAtSite, PairsAtSite, PairsAtSite]:
-    """The planted network that carries a preference, behind streams that bend what it reads: x is read from h by
-    asinh(a h) / a."""
+    """Return train, val and test pairs of the planted network that carries a preference, with bent streams.
+
+    The network reads x from h by asinh(a h) / a.
+    """
 
     def behind(part: PairsAtSite) -> PairsAtSite:
         return replace(part, pairs=replace(part.pairs, run=Behind(part.pairs.run, Bend(a))))
@@ -116,7 +118,7 @@ def bent(a: float) -> tuple[PairsAtSite, PairsAtSite, PairsAtSite]:
 
 
 class Behind:
-    """A run whose streams are those of another one, bent."""
+    """Clean run whose streams are the bent streams of another run."""
 
     def __init__(self, run, bend: Bend) -> None:
         self.run, self.bend = run, bend
@@ -138,7 +140,7 @@ class Behind:
 
 
 @cache
-def found(a: float, by: str) -> Subspace:
+def fitted(a: float, by: str) -> Subspace:
     chosen = method(Bend(a)) if by == KIND else METHODS[by]
     (subspace,) = chosen.fit(*bent(a)[:2], [1], SearchConfig())
     return subspace
@@ -148,14 +150,14 @@ def found(a: float, by: str) -> Subspace:
 def measured(a: float, by: str) -> dict[str, float]:
     train, val, test = bent(a)
     how, pairs = MeasurementSettings(SearchConfig(), [METHODS["random"]]), {"train": train, "val": val, "test": test}
-    return wide(measure_subspace(pairs, found(a, by), how).numbers)
+    return wide(measure_subspace(pairs, fitted(a, by), how).numbers)
 
 
 def answers(a: float, by: str) -> dict[str, Answered]:
-    row = measured(a, by) | {"converged": float(found(a, by).facts["converged"])}
+    row = measured(a, by) | {"converged": float(fitted(a, by).facts["converged"])}
     return {
-        one.name: one.answer
-        for one in verdict(
+        answer.name: answer.answer
+        for answer in verdict(
             VerdictMeasures(declared(PAPER, PAPER_METHODS, ()).read(row), PAPER, [METHODS["random"].name], None)
         )
     }
@@ -164,13 +166,13 @@ def answers(a: float, by: str) -> dict[str, Answered]:
 @pytest.mark.slow
 def test_only_the_featurized_subspace_finds_what_is_bent():
     a = CURVED.a
-    z = found(a, KIND)
+    z = fitted(a, KIND)
     assert isinstance(z, Featurized)
     assert z.facts["converged"]
     assert overlap(z.rotation.basis, axis(planted("carries")[0], CAUSE)) > 0.99
-    own, linear = measured(a, KIND), measured(a, "das")
-    assert own["r2_own"] > 0.9
-    assert linear["r2_own"] < own["r2_own"] - 0.2
+    curved, linear = measured(a, KIND), measured(a, "das")
+    assert curved["r2_own"] > 0.9
+    assert linear["r2_own"] < curved["r2_own"] - 0.2
     got = answers(a, KIND)
     for question in ("precondition", "calibrated", "necessary", "specific", "beyond controls"):
         assert got[question] == "yes", question
@@ -179,7 +181,7 @@ def test_only_the_featurized_subspace_finds_what_is_bent():
 
 @pytest.mark.slow
 def test_with_the_identity_it_gives_the_numbers_of_the_rotation_bit_for_bit():
-    z, rotation = found(0.0, KIND), found(0.0, "das")
+    z, rotation = fitted(0.0, KIND), fitted(0.0, "das")
     assert isinstance(z, Featurized)
     assert isinstance(rotation, Rotation)
     assert torch.equal(z.rotation.basis, rotation.basis)
@@ -210,7 +212,7 @@ def test_interchange_in_a_clip(small: Clip):
 
 
 def test_attributions_pass_through_it(small: Clip):
-    """Both ways to compute them agree, routes add up, and with the identity no bit differs from the rotation's."""
+    """Both methods agree, routes add up, and with the identity the numbers equal the rotation's bit for bit."""
     tokens, layer = tokenize(small, random_texts(4, 3)), 3
     images = torch.nn.functional.normalize(torch.randn(4, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
     curved, straight = (featurized_at(small, layer, 6, bend) for bend in (Bend(0.3), STRAIGHT))
@@ -229,10 +231,10 @@ def test_attributions_pass_through_it(small: Clip):
     empty = Featurized(nothing(24, curved.site), Bend(0.3))
     assert not run.through(layer, empty).any()
     agree("all layers", run.through(layer, everything), run.through(layer, None), over=largest)
-    found = MediatedIntegratedGradients(small, curved).attribute(tokens, images, n_steps=4)
-    np.testing.assert_allclose(
-        found.tokens["through"] + found.tokens["around"] + found.tokens["bypass"], found.tokens["full"], atol=1e-12
-    )
+    attributions = MediatedIntegratedGradients(small, curved).attribute(tokens, images, n_steps=4)
+    tokens_by_route = attributions.tokens
+    total = tokens_by_route["through"] + tokens_by_route["around"] + tokens_by_route["bypass"]
+    np.testing.assert_allclose(total, tokens_by_route["full"], atol=1e-12)
 
 
 def test_a_file_is_loaded_by_its_kind(tmp_path: Path, registered: pytest.MonkeyPatch):
@@ -276,11 +278,11 @@ def test_a_sweep_with_the_identity_has_the_numbers_of_das(tmp_path: Path, regist
     registered.setitem(METHODS, KIND, method(STRAIGHT))
     ours, theirs = swept(tmp_path / "ours", KIND), swept(tmp_path / "theirs", "das")
     columns = [name for name in theirs if "seconds" not in name and theirs[name].dtype.kind in "fi"]
-    routes = ("through", "around", "baseline_agreement")  # the last one is of attributions through Z
+    routes = ("through", "around", "baseline_agreement")  # the last measure is computed from attributions through Z
     by_route = [name for name in columns if any(route in name for route in routes)]
     assert len(columns) > 100 + len(by_route)
     for name in columns:
-        if name in by_route:  # sums in another order: along directions of a rotation, else along those of the stream
+        if name in by_route:  # the two methods sum in different orders
             np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4, rtol=1e-4, err_msg=name)
         else:
             np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)

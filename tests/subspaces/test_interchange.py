@@ -117,7 +117,7 @@ def test_a_text_run_is_saved_and_mapped(small: Clip, tmp_path):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_several_streams_are_pushed_as_each_alone(small: Clip, count: int, generator):
     world = load_toy()
-    texts = clean_texts(small, [*random_texts(39, 3), ""], sites(2))  # of many lengths, one of them without words
+    texts = clean_texts(small, [*random_texts(39, 3), ""], sites(2))  # many lengths, and one text without words
     pictures = clean_images(small, [world.open_image(pair) for pair in world.pairs[:3]], sites(2, tower="vision"))
     for run, site, width in ((texts, Site("text", 2), 24), (pictures, Site("vision", 2), 32)):
         h = torch.randn(len(run), count, width, generator=generator)
@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_refused(small: Clip):
 
 @pytest.mark.slow
 def test_full_size_vit_b32(tmp_path):
-    """The real shapes, random weights; a few texts, three engines."""
+    """Three engines agree for a model with the real shapes and random weights."""
     from transformers import CLIPConfig, CLIPModel
 
     from interp.clip.loading import load_clip

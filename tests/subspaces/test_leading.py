@@ -1,4 +1,4 @@
-"""Leading directions of a subspace: against an oracle in the whole stream, and where the truth is planted."""
+"""Tests of leading directions of a subspace, against an oracle in the whole stream and against a planted truth."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def orthonormal(rng: np.random.Generator, d: int, k: int) -> np.ndarray:
 
 
 def worded(rng: np.random.Generator, pairs: int, articles: int) -> list[Text]:
-    """Texts of few words, so that some read alike."""
+    """Return texts of few words, so that some texts are equal."""
     article = rng.integers(0, articles, pairs)
     out = []
     for kind in ("alt", "caption"):
         for number in range(pairs):
             words = [VOCABULARY[i] for i in rng.integers(0, len(VOCABULARY), rng.integers(1, 5))]
-            said = " ".join(words)
-            said = said.title() if rng.random() < 0.3 else said
-            out.append(Text(kind, said, words, f"p{number}", f"a{article[number]}"))
+            text = " ".join(words)
+            text = text.title() if rng.random() < 0.3 else text
+            out.append(Text(kind, text, words, f"p{number}", f"a{article[number]}"))
     return out
 
 
@@ -38,7 +38,7 @@ Case = tuple[np.ndarray, np.ndarray, list[Text]]
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Streams of positive and then negative texts, shape (2 n, d), an orthonormal basis, and the texts."""
+    """Draw streams of positive and then negative texts, shape (2 n, d), an orthonormal basis, and the texts."""
     rng = np.random.default_rng(draw(st.integers(0, 2**31)))
     d, pairs = draw(st.integers(1, 9)), draw(st.integers(1, 25))
     k = draw(st.integers(1, d))
@@ -50,7 +50,7 @@ def cases(draw: st.DrawFn) -> Case:
 def described(
     streams: np.ndarray, basis: np.ndarray, texts: list[Text], most: int = 3
 ) -> list[tuple[np.ndarray, LeadingDirection]]:
-    """Of each direction its unit vector in the whole stream, and what is said of it."""
+    """Return for each direction its unit vector in the whole stream, and its description."""
     inside = (streams - streams.mean(0)) @ basis
     return [(basis @ axis, leading(inside, title, axis, texts)) for title, axis in axes(inside, most)]
 
@@ -58,47 +58,47 @@ def described(
 @given(cases(), st.integers(1, 9))
 def test_directions_are_those_of_the_oracle(case: Case, most: int):
     streams, basis, texts = case
-    found, expected = described(streams, basis, texts, most), oracle.directions(streams, basis, most)
-    assert len(found) == len(expected) == min(most, len(oracle.directions(streams, basis, 9)))
+    directions, expected = described(streams, basis, texts, most), oracle.directions(streams, basis, most)
+    assert len(directions) == len(expected) == min(most, len(oracle.directions(streams, basis, 9)))
     inside = oracle.projected(streams, basis)
-    for (axis, said), wanted in zip(found, expected, strict=True):
+    for (axis, direction), wanted in zip(directions, expected, strict=True):
         assert np.linalg.norm(axis) == pytest.approx(1)
         np.testing.assert_allclose(abs(axis @ wanted), 1, atol=1e-6)
-        assert said.share == pytest.approx(np.sum((inside @ axis) ** 2) / np.sum(inside**2))
-    vectors = np.stack([axis for axis, _ in found])
+        assert direction.share == pytest.approx(np.sum((inside @ axis) ** 2) / np.sum(inside**2))
+    vectors = np.stack([axis for axis, _ in directions])
     np.testing.assert_allclose(vectors @ vectors.T, np.eye(len(vectors)), atol=1e-6)
-    if len(found) == len(oracle.directions(streams, basis, 9)) < most:
-        assert sum(said.share for _, said in found) == pytest.approx(1)
+    if len(directions) == len(oracle.directions(streams, basis, 9)) < most:
+        assert sum(direction.share for _, direction in directions) == pytest.approx(1)
 
 
 @pytest.mark.slow
 @given(cases())
-def test_what_is_said_of_a_direction_is_what_the_oracle_says(case: Case):
+def test_a_direction_is_described_as_by_the_oracle(case: Case):
     streams, basis, texts = case
     half = len(texts) // 2
-    for axis, said in described(streams, basis, texts):
+    for axis, direction in described(streams, basis, texts):
         values = oracle.projected(streams, basis) @ axis
         auc = oracle.above(values[:half], values[half:])
-        if said.title == MEANS:
+        if direction.title == MEANS:
             assert values[:half].mean() > values[half:].mean()
             auc = oracle.cross_fitted(streams, basis, [text.article for text in texts[:half]], FOLDS)
         else:
             assert auc >= 0.5 - 1e-12
-        assert said.auc == pytest.approx(auc, nan_ok=True)
+        assert direction.auc == pytest.approx(auc, nan_ok=True)
         values = values / values.std()
         differences = oracle.word_differences(values, texts, LEAST_TEXTS, LEAST_ARTICLES)
-        for sign, end in zip((1, -1), said.ends, strict=True):
+        for sign, end in zip((1, -1), direction.ends, strict=True):
             rows = oracle.texts_at(values, texts, sign, TEXTS)
-            assert [(one.kind, one.text, one.pair) for one in end.texts] == [
+            assert [(shown.kind, shown.text, shown.pair) for shown in end.texts] == [
                 (texts[row].kind, texts[row].text, texts[row].pair) for row in rows
             ]
-            np.testing.assert_allclose([one.value for one in end.texts], values[rows], atol=1e-9)
+            np.testing.assert_allclose([shown.value for shown in end.texts], values[rows], atol=1e-9)
             wanted = sorted((-sign * value, word) for word, (value, _) in differences.items() if sign * value > 0)
-            assert [one.word for one in end.words] == [word for _, word in wanted[:WORDS]]
-            for one in end.words:
-                assert (one.difference, one.texts) == (
-                    pytest.approx(differences[one.word][0]),
-                    differences[one.word][1],
+            assert [word.word for word in end.words] == [word for _, word in wanted[:WORDS]]
+            for word in end.words:
+                assert (word.difference, word.texts) == (
+                    pytest.approx(differences[word.word][0]),
+                    differences[word.word][1],
                 )
 
 
@@ -107,18 +107,18 @@ def test_another_basis_of_the_same_subspace_says_the_same(case: Case, seed: int)
     streams, basis, texts = case
     k = basis.shape[1]
     turned = basis @ orthonormal(np.random.default_rng(seed), k, k)
-    one, other = described(streams, basis, texts), described(streams, turned, texts)
-    for (axis, said), (axis_again, again) in zip(one, other, strict=True):
+    original, rotated = described(streams, basis, texts), described(streams, turned, texts)
+    for (axis, direction), (axis_again, again) in zip(original, rotated, strict=True):
         np.testing.assert_allclose(axis, axis_again, atol=1e-6)
-        assert said.title == again.title
-        assert (again.share, again.auc) == pytest.approx((said.share, said.auc), nan_ok=True)
-        for end, end_again in zip(said.ends, again.ends, strict=True):
+        assert direction.title == again.title
+        assert (again.share, again.auc) == pytest.approx((direction.share, direction.auc), nan_ok=True)
+        for end, end_again in zip(direction.ends, again.ends, strict=True):
             assert [text.text for text in end.texts] == [text.text for text in end_again.texts]
             assert [word.word for word in end.words] == [word.word for word in end_again.words]
 
 
 def planted() -> Case:
-    """Kinds differ along the first axis, texts with the word `star` along the second; the third is noise."""
+    """Return a case in which kinds differ along axis 1, texts with the word `star` along axis 2; axis 3 is noise."""
     rng, pairs = np.random.default_rng(3), 60
     texts = worded(rng, pairs, 20)
     streams = 0.3 * rng.normal(size=(2 * pairs, 6))
@@ -148,11 +148,11 @@ def _first(end: End) -> str:
 
 
 def test_kinds_that_nothing_tells_apart_are_not_told_apart():
-    """Along the difference of the very same texts' means they would be."""
+    """Along the difference of the same texts' means, the kinds would be separated."""
     rng = np.random.default_rng(0)
     inside = rng.normal(size=(200, 80))
-    own = inside @ axes(inside, 1)[0][1]
-    assert oracle.above(own[:100], own[100:]) > 0.75
+    values = inside @ axes(inside, 1)[0][1]
+    assert oracle.above(values[:100], values[100:]) > 0.75
     assert cross_fitted(inside, [str(i) for i in range(100)]) == pytest.approx(0.5, abs=0.08)
 
 
@@ -173,9 +173,9 @@ def test_means_that_agree_leave_components_alone():
 
 @pytest.mark.parametrize(
     ("holders", "articles", "named"),
-    [(5, 3, True), (4, 3, False), (5, 2, False), (10, 9, False)],  # the last one: all texts hold it
+    [(5, 3, True), (4, 3, False), (5, 2, False), (10, 9, False)],  # in the last case, all texts contain the word
 )
 def test_words_of_few_texts_or_articles_are_left_out(holders: int, articles: int, named: bool):
     texts = [Text("alt", str(i), ["star"] if i < holders else ["of"], "p", str(i % articles)) for i in range(10)]
-    found = {one.word for one in word_differences(np.arange(10.0), texts)}
-    assert ("star" in found) == named
+    words = {word.word for word in word_differences(np.arange(10.0), texts)}
+    assert ("star" in words) == named

@@ -1,4 +1,4 @@
-"""The search with a mask: sizes, schedule and what is kept, and its swap."""
+"""Tests of the search with a mask: sizes, schedule, kept directions, and the swap."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WIDTH = 24
 
 @pytest.fixture(scope="module")
 def planted() -> tuple[list[PairRun], Tensor]:
-    """Train, val and test pairs that differ within 3 of 24 directions, and these."""
+    """Return train, val and test pairs that differ within 3 of 24 directions, and these directions."""
     made = [planted_pairs(n, WIDTH, 3, seed) for seed, n in enumerate((600, 200, 400))]
     return [pairs for pairs, _ in made], made[0][1]
 
@@ -46,7 +46,7 @@ def search(pairs: list[PairRun], sizes: tuple[int, ...], config: SearchConfig) -
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(1, 4))])
 def test_as_many_directions_are_kept_as_were_planted(planted: tuple[list[PairRun], Tensor], seed: int):
-    """The three planted directions are found, whatever the number of candidates."""
+    """The three planted directions are found for every number of candidates."""
     pairs, directions = planted
     for rotation in search(pairs, (8, 16, 24), SearchConfig(max_steps=1000, seed=seed)):
         assert rotation.size == 3
@@ -57,20 +57,20 @@ def test_as_many_directions_are_kept_as_were_planted(planted: tuple[list[PairRun
 
 @pytest.mark.slow
 def test_facts_tell_what_was_kept(planted: tuple[list[PairRun], Tensor]):
-    """The lowest loss with its price wins: neither the lowest loss nor the last look."""
-    (found,) = search(planted[0], (8,), SearchConfig(max_steps=600))
-    facts = found.facts
-    assert (facts["method"], facts["candidates"], facts["directions"]) == ("masked-das", 8, found.size)
+    """The lowest sum of loss and price wins, not the lowest loss or the last evaluation."""
+    (rotation,) = search(planted[0], (8,), SearchConfig(max_steps=600))
+    facts = rotation.facts
+    assert (facts["method"], facts["candidates"], facts["directions"]) == ("masked-das", 8, rotation.size)
     steps, losses, kept = zip(*facts["history"], strict=True)
     assert steps[-1] == facts["steps"]
-    assert max(kept) > found.size
+    assert max(kept) > rotation.size
     assert max(kept) <= 8
     best = min(range(len(steps)), key=lambda look: losses[look] + PRICE * kept[look])
     assert (facts["val_loss"], facts["directions"]) == (losses[best], kept[best])
 
 
 class Shrinking(das.Span):
-    """Three directions at the first look, two of them at the second, at a price that is no part of the steps."""
+    """Candidate with three directions at the first evaluation and two at the second; its price is not in the steps."""
 
     def __init__(self, directions: Tensor, price: float) -> None:
         super().__init__(torch.eye(WIDTH), 3, 0)
@@ -91,19 +91,19 @@ class Shrinking(das.Span):
 def test_looks_weigh_a_loss_against_what_its_basis_costs(
     planted: tuple[list[PairRun], Tensor], price: float, size: int, monkeypatch: pytest.MonkeyPatch
 ):
-    """A higher loss can win, but what is reported is the loss alone."""
+    """A higher loss can win, but the reported loss excludes the price."""
     parts = [PairsAtSite(pairs, SITE) for pairs in planted[0][:2]]
     config = SearchConfig(max_steps=2, look_every=1)
-    monkeypatch.setattr(search_module, "LEVEL", -1.0)  # so that it goes on
-    (found,) = search_candidates("test", *parts, [[Shrinking(planted[1], price)]], config)
-    losses = {step: loss for step, loss, _ in found.facts["history"]}
-    assert found.size == size
+    monkeypatch.setattr(search_module, "LEVEL", -1.0)  # the search never converges
+    (rotation,) = search_candidates("test", *parts, [[Shrinking(planted[1], price)]], config)
+    losses = {step: loss for step, loss, _ in rotation.facts["history"]}
+    assert rotation.size == size
     assert losses[1] < losses[2]
-    assert found.facts["val_loss"] == losses[1 if size == 3 else 2]
+    assert rotation.facts["val_loss"] == losses[1 if size == 3 else 2]
 
 
 def test_no_search_ends_before_its_schedule(planted: tuple[list[PairRun], Tensor], monkeypatch: pytest.MonkeyPatch):
-    """Where any result passes for converged, DAS stops after the first round; here the temperature has not fallen."""
+    """If every result counts as converged, DAS stops after the first round, but masked DAS follows its schedule."""
     monkeypatch.setattr(search_module, "AGREEMENT", 1e9)
     monkeypatch.setattr(search_module, "LEVEL", 1e9)
     config = SearchConfig(max_steps=60, look_every=5)
@@ -124,22 +124,23 @@ def test_sizes_searched_together_are_those_searched_alone(planted: tuple[list[Pa
 
 def test_same_seed_same_rotation_other_seed_another(planted: tuple[list[PairRun], Tensor]):
     config = SearchConfig(max_steps=10, look_every=5)
-    first, again, other = (search(planted[0], (4,), one)[0] for one in (config, config, replace(config, seed=1)))
+    configs = (config, config, replace(config, seed=1))
+    first, again, other = (search(planted[0], (4,), each)[0] for each in configs)
     assert torch.equal(first.basis, again.basis)
     assert largest_angle(first.basis, other.basis) > 1
 
 
 @pytest.mark.slow
 def test_no_candidates_and_none_kept(planted: tuple[list[PairRun], Tensor], tmp_path: Path):
-    found = fit_rotation("masked-das", *planted[0][:2], SITE, 0)
-    assert (found.size, found.facts["steps"], found.facts["directions"]) == (0, 0, 0)
+    rotation = fit_rotation("masked-das", *planted[0][:2], SITE, 0)
+    assert (rotation.size, rotation.facts["steps"], rotation.facts["directions"]) == (0, 0, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masked_das, "PRICE", 10.0)
-        found = fit_rotation("masked-das", *planted[0][:2], SITE, 5)
-    assert found.basis.shape == (WIDTH, 0)
-    found.save(tmp_path / "none.safetensors")
+        rotation = fit_rotation("masked-das", *planted[0][:2], SITE, 5)
+    assert rotation.basis.shape == (WIDTH, 0)
+    rotation.save(tmp_path / "none.safetensors")
     assert Rotation.load(tmp_path / "none.safetensors").basis.shape == (WIDTH, 0)
-    assert evaluate(planted[0][2], found).iia() == 0.5
+    assert evaluate(planted[0][2], rotation).iia() == 0.5
 
 
 def test_the_registry_knows_it_after_das():
@@ -205,7 +206,7 @@ def test_autocast_is_kept_out():
 @given(shapes, seeds)
 @settings(max_examples=20)
 def test_the_basis_is_orthonormal_at_every_step(shape: tuple[int, int], seed: int):
-    """However large the steps are."""
+    """The basis stays orthonormal after large steps."""
     base, source, draw = streams(shape[0], seed)
     span = MaskedSpan(torch.eye(shape[0]), shape[1], seed)
     optimizer = torch.optim.Adam([*span.parameters, torch.zeros(1, requires_grad=True)], lr=0.1)
@@ -224,7 +225,7 @@ def test_the_basis_is_orthonormal_at_every_step(shape: tuple[int, int], seed: in
 
 @given(st.integers(1, 12), seeds, st.floats(0, 1))
 def test_the_penalty_pushes_every_logit_down(size: int, seed: int, progress: float):
-    """Alone it closes the mask, and it is the price of the directions as far as they are let through."""
+    """The penalty alone closes the mask. It is the price of the directions, weighted by the mask."""
     span = MaskedSpan(torch.eye(12), size, seed)
     span.at(progress)
     span.logits.data = 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(seed))

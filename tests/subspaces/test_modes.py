@@ -43,7 +43,7 @@ def features(small: Clip) -> EmbeddedPairs:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_searches_and_trainings_work_in_any_mode_and_give_the_same(small: Clip, features: EmbeddedPairs, mode):
-    def found() -> list[torch.Tensor]:
+    def fitted() -> list[torch.Tensor]:
         train, val = (interp.pair_run(small, features.split(name), [SITE]) for name in ("train", "val"))
         config = interp.SearchConfig(max_steps=4)
         searched = interp.fit_rotation("das", train, val, SITE, 2, config)
@@ -53,11 +53,11 @@ def test_searches_and_trainings_work_in_any_mode_and_give_the_same(small: Clip, 
         )
         return [searched.basis, *edited[0].edit.tensors.values()]
 
-    expected = found()
+    expected = fitted()
     with mode():
-        again = found()
-    for one, other in zip(expected, again, strict=True):
-        torch.testing.assert_close(other, one, rtol=0, atol=0)
+        again = fitted()
+    for first, second in zip(expected, again, strict=True):
+        torch.testing.assert_close(second, first, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("mode", MODES[:2])
@@ -66,8 +66,8 @@ def test_attributions_work_in_any_mode(small: Clip, features: EmbeddedPairs, mod
     attributor = interp.MediatedIntegratedGradients(small, rotation(small))
     expected = attributor.attribute(TEXTS, images, n_steps=3)
     with mode():
-        found = attributor.attribute(TEXTS, images, n_steps=3)
-    assert (found.tokens["through"] == expected.tokens["through"]).all()
+        attributions = attributor.attribute(TEXTS, images, n_steps=3)
+    assert (attributions.tokens["through"] == expected.tokens["through"]).all()
     with torch.inference_mode():
         made_there = images + 0
     attributor.attribute(TEXTS, made_there, n_steps=3)

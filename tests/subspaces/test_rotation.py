@@ -27,7 +27,7 @@ from tests.wording import raises
 
 @st.composite
 def swaps(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Base and source streams and a basis, in float64."""
+    """Draw base and source streams and a basis, in float64."""
     d = draw(st.integers(1, 20))
     k, n, seed = draw(st.integers(0, d)), draw(st.integers(1, 5)), draw(st.integers(0, 2**31))
     generator = torch.Generator().manual_seed(seed)
@@ -66,7 +66,7 @@ def test_empty_and_whole_subspaces(case):
 
 @given(swaps(), st.integers(0, 2**31))
 def test_in_a_span_as_with_its_orthonormal_basis(case, seed):
-    """Values, and the gradients of base, source and free matrix, as autograd finds them by way of QR."""
+    """Values, and gradients of base, source and free matrix, agree with those of autograd through QR."""
     *streams, basis = case
     generator = torch.Generator().manual_seed(seed)
     k = basis.shape[1]
@@ -77,8 +77,8 @@ def test_in_a_span_as_with_its_orthonormal_basis(case, seed):
     torch.testing.assert_close(direct, by_basis)
     pull = torch.randn(direct.shape, generator=generator, dtype=direct.dtype)
     gradients = [torch.autograd.grad(out, leaves, pull) for out in (direct, by_basis)]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-7)
+    for direct_gradient, basis_gradient in zip(*gradients, strict=True):
+        torch.testing.assert_close(direct_gradient, basis_gradient, atol=1e-9, rtol=1e-7)
 
 
 def test_the_gradient_of_a_span_lies_outside_of_it():
@@ -186,12 +186,12 @@ def test_only_orthonormal_bases(basis: torch.Tensor):
 @given(st.integers(2, 12), st.integers(0, 2**31), st.data())
 def test_principal_angles_are_those_of_scipy(d: int, seed: int, data: st.DataObject):
     generator = torch.Generator().manual_seed(seed)
-    one, other = (random_basis(d, data.draw(st.integers(1, d)), generator).double() for _ in range(2))
-    expected = np.rad2deg(scipy_angles(one.numpy(), other.numpy()))[::-1]
-    found = principal_angles(one, other)
-    np.testing.assert_allclose(found.numpy(), expected, atol=0.1)  # near 0, arccos is good to about 0.03 degrees
-    if one.shape == other.shape:
-        assert float(found[-1]) == pytest.approx(largest_angle(one, other), abs=0.1)
+    first, second = (random_basis(d, data.draw(st.integers(1, d)), generator).double() for _ in range(2))
+    expected = np.rad2deg(scipy_angles(first.numpy(), second.numpy()))[::-1]
+    angles = principal_angles(first, second)
+    np.testing.assert_allclose(angles.numpy(), expected, atol=0.1)  # near 0, arccos is exact to about 0.03 degrees
+    if first.shape == second.shape:
+        assert float(angles[-1]) == pytest.approx(largest_angle(first, second), abs=0.1)
 
 
 def test_angles_of_streams_of_other_widths():

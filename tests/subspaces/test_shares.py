@@ -1,4 +1,4 @@
-"""A batch that several processes share: their mean loss and mean gradients are those of one process."""
+"""Tests of batches that several processes share: mean loss and mean gradients equal those of one process."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ Computed = tuple[float, tuple[Tensor, ...]]
 
 
 def in_processes(count: int, compute: Callable[[int], Computed], monkeypatch: pytest.MonkeyPatch) -> list[Computed]:
-    """Compute in several threads, as processes do: a sum waits for a value of each."""
-    barrier, own, values = threading.Barrier(count, timeout=60), threading.local(), {}
+    """Compute in several threads, which stand for processes: a sum waits for the values of all threads."""
+    barrier, thread, values = threading.Barrier(count, timeout=60), threading.local(), {}
 
     def all_reduce(value: Tensor) -> None:
-        values[own.index] = value.clone()
+        values[thread.index] = value.clone()
         barrier.wait()
         total = torch.stack([values[index] for index in range(count)]).sum(0)
         barrier.wait()
         value.copy_(total)
 
     def process(index: int) -> Computed:
-        own.index = index
+        thread.index = index
         try:
             return compute(index)
         except BaseException:
@@ -71,15 +71,15 @@ def test_the_mean_over_processes_is_what_one_process_computes(
     source, within = torch.tensor([2, 0, 4, 1, 3]), torch.tensor([1, 3, 0, 4, 2])
 
     def compute(share: Share) -> Computed:
-        own = tokens.take(share.texts)
-        loss = learner(own.ids, own.eot, images[share.pairs], source, within, share)
+        tokens_here = tokens.take(share.texts)
+        loss = learner(tokens_here.ids, tokens_here.eot, images[share.pairs], source, within, share)
         return float(loss.detach()), torch.autograd.grad(loss, weights)
 
-    one, slopes = compute(Share.of(PAIRS, 1, 0))
-    found = in_processes(3, lambda index: compute(Share.of(PAIRS, 3, index)), monkeypatch)
-    assert fmean(loss for loss, _ in found) == pytest.approx(one, rel=1e-12)
-    for each, whole in zip(zip(*(own for _, own in found), strict=True), slopes, strict=True):
+    mean_loss, slopes = compute(Share.of(PAIRS, 1, 0))
+    results = in_processes(3, lambda index: compute(Share.of(PAIRS, 3, index)), monkeypatch)
+    assert fmean(loss for loss, _ in results) == pytest.approx(mean_loss, rel=1e-12)
+    for each, whole in zip(zip(*(gradients for _, gradients in results), strict=True), slopes, strict=True):
         torch.testing.assert_close(torch.stack(each).mean(0), whole, atol=1e-10, rtol=1e-8)
     assert max(float(whole.abs().max()) for whole in slopes) > 1e-3
     learner.retain = 0.0
-    assert abs(compute(Share.of(PAIRS, 1, 0))[0] - one) > 0.1
+    assert abs(compute(Share.of(PAIRS, 1, 0))[0] - mean_loss) > 0.1

@@ -1,4 +1,4 @@
-"""Which text lends its Z to which, and what becomes of scores: against plain loops and plain interchanges."""
+"""Tests of source texts and of scores after swaps, against plain loops and plain interchanges."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def part(small: Clip) -> PairsAtSite:
     return PairsAtSite(PairRun(clean_texts(small, random_texts(24, 0), sites(2, 5)), images, 7.0, GROUPS), SITE)
 
 
-def draw(of: list[str], seed: int) -> list[int]:
-    return draw_sources(len(of), "random", torch.Generator().manual_seed(seed), of).tolist()
+def draw(pair_groups: list[str], seed: int) -> list[int]:
+    return draw_sources(len(pair_groups), "random", torch.Generator().manual_seed(seed), pair_groups).tolist()
 
 
 @given(groups, st.integers(0, 1000))
-def test_where_no_group_holds_more_than_half_each_pair_serves_another_group_once(of: list[str], seed: int):
-    assume(2 * max(Counter(of).values()) <= len(of))
-    source = draw(of, seed)
-    assert sorted(source) == list(range(len(of)))
-    assert all(of[i] != of[j] for i, j in enumerate(source))
+def test_where_no_group_holds_more_than_half_each_pair_serves_another_group_once(pair_groups: list[str], seed: int):
+    assume(2 * max(Counter(pair_groups).values()) <= len(pair_groups))
+    source = draw(pair_groups, seed)
+    assert sorted(source) == list(range(len(pair_groups)))
+    assert all(pair_groups[i] != pair_groups[j] for i, j in enumerate(source))
 
 
 @given(
     st.lists(st.sampled_from("bcde"), min_size=1, max_size=20), st.integers(1, 20), st.randoms(), st.integers(0, 1000)
 )
 def test_where_one_group_holds_more_than_half_some_serve_more_than_once(others, more: int, shuffled, seed: int):
-    of = [*others, *["a"] * (len(others) + more)]
-    shuffled.shuffle(of)
-    source = draw(of, seed)
-    assert all(of[i] != of[j] for i, j in enumerate(source))
-    assert len(set(source)) < len(of)
+    pair_groups = [*others, *["a"] * (len(others) + more)]
+    shuffled.shuffle(pair_groups)
+    source = draw(pair_groups, seed)
+    assert all(pair_groups[i] != pair_groups[j] for i, j in enumerate(source))
+    assert len(set(source)) < len(pair_groups)
 
 
 @given(groups, st.integers(0, 1000))
-def test_sources_are_drawn_by_the_documented_rule(of: list[str], seed: int):
-    assert draw(of, seed) == world.draw_sources(of, torch.Generator().manual_seed(seed))
+def test_sources_are_drawn_by_the_documented_rule(pair_groups: list[str], seed: int):
+    assert draw(pair_groups, seed) == world.draw_sources(pair_groups, torch.Generator().manual_seed(seed))
 
 
 @given(st.integers(2, 20), st.integers(0, 1000))
@@ -67,27 +67,28 @@ def test_pairs_of_a_single_group_serve_each_other(n: int, seed: int):
     source = draw(["a"] * n, seed)
     assert sorted(source) == list(range(n))
     assert all(i != j for i, j in enumerate(source))
-    assert source == draw(list(map(str, range(n))), seed)  # as pairs on their own do
+    assert source == draw(list(map(str, range(n))), seed)  # the result equals that of pairs without a group
 
 
 @pytest.mark.parametrize("within", [False, True])
 def test_each_counterfactual_is_a_plain_interchange(part: PairsAtSite, within: bool, generator: torch.Generator):
     basis = random_basis(24, 5, generator)
     turn = Rotation(basis, part.site)
-    found = align(part, turn, sources="random", seed=3, within=within)
-    assert len(found.sources) == 24
-    assert found.sources.tolist()[:12] != found.sources.tolist()[12:]
-    for row, source in enumerate(found.sources.tolist()):
+    outcomes = align(part, turn, sources="random", seed=3, within=within)
+    assert len(outcomes.sources) == 24
+    assert outcomes.sources.tolist()[:12] != outcomes.sources.tolist()[12:]
+    for row, source in enumerate(outcomes.sources.tolist()):
         pair = row % 12
         assert GROUPS[pair] != GROUPS[source]
-        for way, own in (("up", 12), ("down", 0)):  # rows of captions come after those of descriptions
-            other = own if within else 12 - own
-            text, given_text = (part.pairs.run.take(torch.tensor([i])) for i in (pair + own, source + other))
+        for way, offset in (("up", 12), ("down", 0)):  # captions come after descriptions
+            source_offset = offset if within else 12 - offset
+            text, given_text = (part.pairs.run.take(torch.tensor([i])) for i in (pair + offset, source + source_offset))
             image = part.pairs.images[pair]
-            assert found.base[way][row] == pytest.approx(float(text.push(SITE, text.stream(SITE))[0] @ image), abs=1e-6)
+            clean = float(text.push(SITE, text.stream(SITE))[0] @ image)
+            assert outcomes.base[way][row] == pytest.approx(clean, abs=1e-6)
             changed = float(interchange(text, given_text, turn)[0] @ image)
-            assert found.counterfactual[way][row] == pytest.approx(changed, abs=1e-6)
-    assert max(np.abs(found.moves(way)).max() for way in DIRECTIONS) > 0.01
+            assert outcomes.counterfactual[way][row] == pytest.approx(changed, abs=1e-6)
+    assert max(np.abs(outcomes.moves(way)).max() for way in DIRECTIONS) > 0.01
 
 
 @pytest.mark.parametrize("within", [False, True])
@@ -95,12 +96,12 @@ def test_each_counterfactual_is_a_plain_interchange(part: PairsAtSite, within: b
 def test_several_subspaces_are_swapped_as_each_alone(part: PairsAtSite, sources, within: bool, generator):
     bases = [random_basis(24, size, generator) for size in (1, 0, 7, 24)]
     together = align_all(part, [Rotation(basis, SITE) for basis in bases], sources=sources, seed=1, within=within)
-    for basis, one in zip(bases, together, strict=True):
+    for basis, outcomes in zip(bases, together, strict=True):
         alone = align(part, Rotation(basis, SITE), sources=sources, seed=1, within=within)
-        assert one.sources.tolist() == alone.sources.tolist()
+        assert outcomes.sources.tolist() == alone.sources.tolist()
         for way in DIRECTIONS:
-            np.testing.assert_array_equal(one.base[way], alone.base[way])
-            np.testing.assert_allclose(one.counterfactual[way], alone.counterfactual[way], atol=1e-6)
+            np.testing.assert_array_equal(outcomes.base[way], alone.base[way])
+            np.testing.assert_allclose(outcomes.counterfactual[way], alone.counterfactual[way], atol=1e-6)
     assert np.abs(together[0].moves("up") - together[2].moves("up")).max() > 1e-3 or (sources, within) == (
         "paired",
         True,
@@ -110,20 +111,20 @@ def test_several_subspaces_are_swapped_as_each_alone(part: PairsAtSite, sources,
 def test_the_first_draw_is_what_one_draw_gives(part: PairsAtSite, generator: torch.Generator):
     basis = random_basis(24, 5, generator)
     first = align(part, Rotation(basis, SITE), sources="random", seed=3).first_draw()
-    one = align(part, Rotation(basis, SITE), sources="random", seed=3, draws=1)
+    single_draw = align(part, Rotation(basis, SITE), sources="random", seed=3, draws=1)
     for name in ("sources", "groups", "source_groups"):
-        assert getattr(first, name).tolist() == getattr(one, name).tolist()
+        assert getattr(first, name).tolist() == getattr(single_draw, name).tolist()
     for way in DIRECTIONS:
-        np.testing.assert_array_equal(first.counterfactual[way], one.counterfactual[way])
-        np.testing.assert_array_equal(first.base[way], one.base[way])
+        np.testing.assert_array_equal(first.counterfactual[way], single_draw.counterfactual[way])
+        np.testing.assert_array_equal(first.base[way], single_draw.base[way])
 
 
 def test_a_text_given_its_own_z_stays_exactly_as_it_is(part: PairsAtSite, generator: torch.Generator):
-    found = align(part, Rotation(random_basis(24, 5, generator), SITE), sources="paired", seed=0, within=True)
+    outcomes = align(part, Rotation(random_basis(24, 5, generator), SITE), sources="paired", seed=0, within=True)
     empty = nothing(24, SITE)
     across = align(part, empty, sources="random", seed=0)
     for way in DIRECTIONS:
-        np.testing.assert_allclose(found.moves(way), 0, atol=1e-7)
+        np.testing.assert_allclose(outcomes.moves(way), 0, atol=1e-7)
         assert (across.moves(way) == 0).all()
     still = SwapOutcomes(across, across, across)
     assert still.hits().tolist() == [0.5] * 24

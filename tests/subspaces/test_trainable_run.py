@@ -18,7 +18,7 @@ from tests.wording import raises
 
 @pytest.mark.parametrize("layer", [1, 3, 5])
 def test_a_live_run_is_a_clean_run_with_a_graph(small: Clip, layer: int, generator: torch.Generator):
-    """The same embeddings, streams and counterfactuals as the cached engine, for texts of many lengths."""
+    """Embeddings, streams and counterfactuals equal those of the cached engine, for texts of many lengths."""
     texts = random_texts(40, 3)  # several groups of lengths
     tokens = tokenize(small, texts)
     site = Site("text", layer)

@@ -1,4 +1,4 @@
-"""Methods that find a subspace: each is one file in this folder and one line in the registry."""
+"""Methods that find a subspace. Each method is one file in this folder and one line in the registry."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def find_methods(keys: str) -> list[Method]:
     """Return the methods of a comma-separated list; the first method finds a cell's own subspace.
 
     Raises:
-        UserError: a method is unknown, or named twice.
+        UserError: a method is unknown, or listed twice.
     """
     names = [key.strip() for key in keys.split(",")]
     if unknown := [name for name in names if name not in METHODS]:
         raise UserError(f"there is no method '{unknown[0]}'; known: {', '.join(METHODS)}")
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"the method '{twice[0]}' is named twice")
+        raise UserError(f"the method '{twice[0]}' is listed twice; list each method once")
     return [METHODS[name] for name in names]
 
 
@@ -46,15 +46,15 @@ def fit_rotation(
 
     Args:
         method: key of the method, as in `METHODS`.
-        train: clean run of the pairs to search with, which kept the site.
-        val: clean run of the pairs that the search is judged by, which kept the site too.
+        train: clean run of the pairs that the search uses; the run kept the site.
+        val: clean run of the pairs that the search is evaluated on; the run kept the site.
         size: number of directions of the subspace, from 0 to the width d of the stream.
 
     Raises:
         UserError: there is no such method, or a search's loss is not a number.
         ValueError: the size does not fit the stream.
     """
-    (found,) = find_methods(method)
-    known = PairsAtSite(train, site)
-    known.check_size(size)
-    return found.fit(known, PairsAtSite(val, site), [size], config or SearchConfig())[0]
+    (chosen,) = find_methods(method)
+    part = PairsAtSite(train, site)
+    part.check_size(size)
+    return chosen.fit(part, PairsAtSite(val, site), [size], config or SearchConfig())[0]

@@ -1,11 +1,11 @@
-"""Calibrated search: a swap must move a score by the gap between the kinds, and not at all within a kind.
+"""Calibrated search: a swap across kinds must move a score by the gap, and a swap within a kind must not move it.
 
 DAS only requires the right sign. Its loss falls as long as the swap moves scores further, beyond the scores that texts
 of the other kind ever have. Here, the counterfactual of a negative text given Z of a positive text should score like a
 positive text on average. Given Z of another negative text, its score should not change.
 
-The lowest possible loss depends on how well the kinds can be told apart. A Z that takes one of two values, and the
-right value in a share a of texts, leaves a loss of 1 - (2 a - 1)² at best, and then moves scores by (2 a - 1)² of the
+The lowest possible loss depends on how well the kinds can be separated. Suppose that Z takes one of two values, and the
+right value in a share a of texts. The loss is then 1 - (2 a - 1)² at best, and a swap moves scores by (2 a - 1)² of the
 gap.
 """
 
@@ -35,7 +35,7 @@ def calibrated_losses(
     rows: Int[Tensor, " b"],
     gap: float,
 ) -> Float[Tensor, " c"]:
-    """Return 1 - R² of some pairs, for each of c ways to swap Z: squared errors in units of the squared gap.
+    """Return 1 - R² of a batch of pairs, for each of c ways to swap Z: squared errors in units of the squared gap.
 
     Across kinds, a score must rise by the gap (negative texts) or fall by the gap (positive texts). Within a kind, it
     must stay. The mean squared errors of both are added. A swap that changes nothing costs 1.
@@ -50,9 +50,9 @@ def calibrated_losses(
     base_rows, across = interventions(rows, source)
     _, alike = interventions(rows, within, within=True)
     base = pairs.run.take(base_rows)
-    own = base.stream(site)
+    base_values = base.stream(site)
     given = [pairs.run.take(chosen).stream(site) for chosen in (across, alike)]
-    h = torch.stack([swapped(own, other) for other in given for swapped in swaps], dim=1)
+    h = torch.stack([swapped(base_values, other) for other in given for swapped in swaps], dim=1)
     scores = (base.push(site, h) * pairs.targets[base_rows][:, None]).sum(-1)
     clean = part.clean[torch.cat([rows, rows + len(pairs)])]
     sign = torch.ones_like(clean)
@@ -70,7 +70,10 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
     """
     gap = train.gap
     if gap == 0:
-        raise UserError(f"the kinds have the same mean score at {train.site}: there is nothing to calibrate Z by")
+        raise UserError(
+            f"the kinds have the same mean score at {train.site}, so the calibrated search has no target; "
+            "use another method"
+        )
     starts = [spans(train, size, config) for size in sizes]
     return search("calibrated", train, val, starts, config, loss=_towards_gap(gap, seed=config.seed))
 

@@ -28,7 +28,7 @@ class Span:
         start = random_basis(width, size, torch.Generator().manual_seed(seed)).to(whitening)
         self.whitening = whitening
         self.free = start.clone().requires_grad_()
-        self.parameters: Sequence[Tensor] = [self.free] if 0 < size < width else []  # else there is one subspace only
+        self.parameters: Sequence[Tensor] = [self.free] if 0 < size < width else []  # otherwise Z is unique
 
     def at(self, _progress: float) -> bool:
         """Return True, since there is no schedule."""
@@ -83,8 +83,8 @@ def train_das(
     """Search for the rotation of `size` directions that minimizes the IIT-DAS loss, with the model frozen.
 
     Args:
-        train: clean run of the pairs to search with, which kept the site.
-        val: clean run of the pairs that the search is judged by, which kept the site too.
+        train: clean run of the pairs that the search uses; the run kept the site.
+        val: clean run of the pairs that the search is evaluated on; the run kept the site.
         size: k, from 0 (nothing to search) to d.
         on_look: function that is called, after each evaluation, with the step and the lowest loss on `val` so far, in
             nats.

@@ -1,4 +1,4 @@
-"""Mean gradient g of the score at the site: the direction that moves scores most, whatever the texts."""
+"""Mean gradient g of the score at the site: the direction that moves scores most, regardless of the texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interp.subspaces.search import SearchConfig
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """Return the mean gradient over all train texts, each with its own image: a single direction, whatever the size."""
+    """Return the mean gradient over all train texts, each with its own image: one direction, regardless of the size."""
     return one_direction("gradient", functional.normalize(train.mean_gradient, dim=0), train.site, sizes)
 
 

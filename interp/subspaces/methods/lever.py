@@ -2,8 +2,8 @@
 
 With Delta the difference of the kinds' mean streams and g the mean gradient of the score, a swap along a unit vector u
 moves the score by (g.u)(u.Delta) on average, to first order. This is largest for u* = Delta/|Delta| + g/|g|, scaled to
-norm 1. Half of u* tells the kinds apart, and the other half moves scores. If Delta and g exist, a high IIA needs no
-more than u*. Makelov, Lange & Nanda (2023, arXiv 2311.17030) show how such subspaces mislead.
+norm 1. Half of u* separates the kinds, and the other half moves scores. If Delta and g exist, u* alone reaches a high
+IIA. Makelov, Lange & Nanda (2023, arXiv 2311.17030) show how subspaces of this kind mislead.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def lever(train: PairsAtSite, subspace: Subspace | None = None) -> Float[Tensor,
 
     Args:
         train: pairs whose mean streams and gradients are taken.
-        subspace: subspace to stay within. The difference is then what a swap of Z between the kinds' means moves, and
-            the gradient is the part that passes through Z halfway between the means.
+        subspace: subspace to stay within. The difference is then the move that a swap of Z between the kinds' means
+            makes. The gradient is then the part that passes through Z halfway between the means.
     """
     positive, negative = train.kind_means
     parts = positive - negative, train.mean_gradient
@@ -40,7 +40,7 @@ def lever(train: PairsAtSite, subspace: Subspace | None = None) -> Float[Tensor,
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """Return the lever of the train pairs: a single direction, whatever the size."""
+    """Return the lever of the train pairs: one direction, regardless of the size."""
     return one_direction("lever", lever(train), train.site, sizes)
 
 

@@ -2,10 +2,10 @@
 
 The interchange is that of Boundless DAS (Wu et al. 2023, arXiv 2305.08809), whose mask keeps the columns before one
 learned boundary. Here each direction has its own logit, as in pyvene's `SigmoidMaskRotatedSpaceIntervention`, and the
-temperature falls during the search. The two are equally good. In 72 searches for 1, 3 or 6 planted directions, this
-mask finds exactly these directions, within 5 degrees, in 61 searches with 300 steps and in all searches with 600. A
-boundary does so in 60 and 71. However, logits assume no order of the directions, and their temperature need not fit the
-number of columns.
+temperature falls during the search. The two masks are equally good. In 72 searches for 1, 3 or 6 planted directions,
+this mask finds exactly these directions, within 5 degrees, in 61 searches with 300 steps and in all searches with 600
+steps. A boundary finds them in 60 searches with 300 steps and in 71 with 600. However, logits assume no order of the
+directions, and their temperature does not depend on the number of columns.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MaskedSpan:
         return torch.sigmoid(self.logits / self.temperature)
 
     def swap(self, base: Streams, source: Streams) -> Streams:
-        """Return the interchange, each direction to the extent of its mask."""
+        """Return the interchange, in which each direction is swapped to the extent of its mask."""
         return swap_masked(base, source, orthonormal(unwhitened(self.whitening, self.free)), self.mask())
 
     def penalty(self) -> Tensor:
@@ -64,7 +64,7 @@ class MaskedSpan:
         return PRICE * self.mask().sum()
 
     def kept(self) -> Bool[Tensor, " k"]:
-        """Return whether each direction is kept: its mask is above one half."""
+        """Return for each direction whether it is kept, that is, whether its mask is above one half."""
         return self.logits.detach() > 0
 
     def subspace(self, site: Site) -> Rotation:
@@ -72,7 +72,7 @@ class MaskedSpan:
         return Rotation(orthonormal(unwhitened(self.whitening, self.free.detach()))[:, self.kept()], site)
 
     def cost(self) -> float:
-        """Return the price of the kept directions, in nats; of two equally good subspaces, the smaller one wins."""
+        """Return the price of the kept directions, in nats, so that the smaller of two equally good subspaces wins."""
         return PRICE * int(self.kept().sum())
 
 
@@ -97,10 +97,10 @@ def fit(train: PairsAtSite, val: PairsAtSite, sizes: Sequence[int], config: Sear
         UserError: a loss is not a number.
     """
     starts = [[MaskedSpan(train.whitening, size, seed) for seed in config.starts()] for size in sizes]
-    found = search("masked-das", train, val, starts, config)
+    rotations = search("masked-das", train, val, starts, config)
     return [
         rotation.with_facts(rotation.facts | {"directions": rotation.size, "candidates": size})
-        for rotation, size in zip(found, sizes, strict=True)
+        for rotation, size in zip(rotations, sizes, strict=True)
     ]
 
 

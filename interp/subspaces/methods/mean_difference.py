@@ -14,7 +14,7 @@ from interp.subspaces.search import SearchConfig
 
 
 def fit(train: PairsAtSite, _val: PairsAtSite, sizes: Sequence[int], _config: SearchConfig) -> list[Rotation]:
-    """Return the normalized difference of the mean train streams of the kinds: one direction, whatever the size."""
+    """Return the normalized difference of the kinds' mean train streams: one direction, regardless of the size."""
     positive, negative = train.kind_means
     return one_direction("means", functional.normalize(positive - negative, dim=0), train.site, sizes)
 

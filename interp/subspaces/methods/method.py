@@ -1,4 +1,4 @@
-"""Interface of a method that finds a subspace. A method is one file in this folder and one line in its registry."""
+"""Interface of methods that find a subspace. Each method is one file in this folder and one line in the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fit = Callable[[PairsAtSite, PairsAtSite, Sequence[int], SearchConfig], Sequence
 
 
 def one_direction(key: str, direction: Float[Tensor, " d"], site: Site, sizes: Sequence[int]) -> list[Rotation]:
-    """Return for each size the rotation of a single direction, or of none if the size is 0 or there is no direction.
+    """Return for each size a rotation of one direction; it is empty if the size is 0 or there is no direction.
 
     Args:
         key: key of the method.
@@ -54,6 +54,6 @@ class Method:
         return [seed * self.repeats + number for number in range(self.repeats)]
 
     def controls(self, train: PairsAtSite, val: PairsAtSite, size: int, config: SearchConfig) -> list[Subspace]:
-        """Return the subspaces of the method as a control of a cell, whose seed the settings have."""
+        """Return the subspaces of the method as a control of a cell; the settings have the seed of the cell."""
         fits = (self.fit(train, val, [size], replace(config, seed=seed)) for seed in self.seeds(config.seed))
         return [subspace for (subspace,) in fits]

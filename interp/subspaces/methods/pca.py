@@ -1,4 +1,4 @@
-"""Principal components of the streams at the site: the directions in which texts differ most, whatever their kind."""
+"""Principal components of the streams at the site: the directions in which texts differ most, regardless of kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Uniformly random subspaces: the effect of any subspace of the same size.
+"""Uniformly random subspaces, which show the effect of an arbitrary subspace of the same size.
 
-They have their own stream of random numbers. With a plain seed, the first subspace would be the start of the search.
+These subspaces have a separate stream of random numbers. With the plain seed, the first subspace would be the start of
+the search.
 """
 
 from __future__ import annotations
