@@ -1,6 +1,6 @@
-"""Readable colours: the contrast of the Web Content Accessibility Guidelines (WCAG 2.2), and shades by sign.
+"""Readable colours: contrast by the Web Content Accessibility Guidelines (WCAG 2.2), and shades by sign.
 
-Positive values are blue, negative ones orange, which colour-blind readers can tell apart. A sign is always written too.
+Positive values are blue and negative values orange, which colour-blind readers can tell apart. Signs are also written.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-POSITIVE, NEGATIVE = (0.55, 0.77, 0.96), (0.99, 0.71, 0.38)  # at full strength; black text is readable on both
+POSITIVE, NEGATIVE = (0.55, 0.77, 0.96), (0.99, 0.71, 0.38)  # full colours; black text is readable on both
 
 
 def _luminance(colour: Sequence[float]) -> float:
@@ -18,18 +18,18 @@ def _luminance(colour: Sequence[float]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: Sequence[float], other: Sequence[float]) -> float:
+def contrast(colour: Sequence[float], other: Sequence[float]) -> float:
     """Return the contrast ratio of two colours, from 1 to 21; text needs 4.5.
 
     >>> contrast(BLACK, WHITE)
     21.0
     """
-    low, high = sorted((_luminance(one), _luminance(other)))
+    low, high = sorted((_luminance(colour), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
 def ink_on(colour: Sequence[float]) -> str:
-    """Return black or white, whichever is more readable on a colour; its contrast is always above 4.5."""
+    """Return black or white, whichever is more readable on a colour; the contrast is always above 4.5."""
     return "black" if contrast(colour, BLACK) >= contrast(colour, WHITE) else "white"
 
 

@@ -1,4 +1,4 @@
-"""Pieces of HTML, escaped where they are made: tables, and words shaded by a number. No torch."""
+"""Escaped pieces of HTML, such as tables and shaded words, and phrases for sentences. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MINUS = "\u2212"
 
 
 def escape(text: object) -> str:
-    """Return a text escaped for any place in HTML, including attributes."""
+    """Return a text that is escaped for any place in HTML, including attributes."""
     return _escape(str(text), quote=True)
 
 
@@ -27,7 +27,7 @@ def plural(count: int, name: str) -> str:
 
 
 def listed(things: Sequence[str]) -> str:
-    """Return several things as a list in a sentence.
+    """Return items as a list in a sentence.
 
     >>> listed(["a", "b", "c"])
     'a, b and c'
@@ -36,7 +36,7 @@ def listed(things: Sequence[str]) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Return a number with its sign, a minus that screen readers read; NaN gives a dash.
+    """Return a number with its sign, with the minus that screen readers speak; NaN gives a dash.
 
     >>> signed(-0.25, 2)
     '−0.25'
@@ -45,7 +45,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def runs_left(words: Sequence[str]) -> bool:
-    """Return whether a text is written from right to left, by its first letter that has a direction, as in browsers.
+    """Return whether a text runs from right to left, from its first letter with a direction, as browsers do.
 
     >>> runs_left(["3", "מגדלור", "red"]), runs_left(["a", "מגדלור"]), runs_left(["3"])
     (True, False, False)
@@ -60,12 +60,12 @@ def direction(words: Sequence[str]) -> str:
 
 
 def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
-    """Return words on colours by sign and size, with their values below them as text.
+    """Return words on colours that show sign and size of their values, with the values as text below.
 
     Args:
         words: words of a text.
         values: value of each word.
-        reach: absolute value that has the full colour.
+        reach: absolute value with the full colour.
     """
     look = "color:#000;border-radius:.2em;padding:0 .15em"
     return " ".join(
@@ -78,7 +78,7 @@ def shaded(words: Sequence[str], values: Sequence[float], reach: float) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "", attributes: str = "") -> str:
     """Return an HTML table of texts whose first column holds row headers; everything except `attributes` is escaped."""
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    heading = f"<caption>{escape(caption)}</caption>" if caption else ""
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     body = "".join(
         "<tr>"
@@ -89,4 +89,4 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = 
         + "</tr>"
         for row in rows
     )
-    return f"<table{attributes}>{said}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table{attributes}>{heading}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,4 +1,4 @@
-"""Pictures: figures that notebooks and screen readers can show, with words on colours. No torch."""
+"""Figures for notebooks and screen readers, with words on colours. No torch."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from matplotlib.textpath import text_to_path
 from interp.drawing.colours import NEGATIVE, POSITIVE, shade
 from interp.drawing.markup import MINUS, runs_left, signed
 
-UNHINTED: Any = {"text.hinting": "none"}  # otherwise the width of letters depends on the resolution
+UNHINTED: Any = {"text.hinting": "none"}  # with hinting, the width of letters depends on the resolution
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-GAP = 3.0  # points between words
-LINE = 2.55  # distance of two lines of words, in font sizes
-# colours of outlines, darker than the colour inside
+GAP = 3.0  # space between words in points
+LINE = 2.55  # distance between lines of words, in font sizes
+# colours of outlines, darker than the fill
 RAISES, LOWERS = tuple(0.55 * part for part in POSITIVE), tuple(0.6 * part for part in NEGATIVE)
 _UNKNOWN = (0.6, 0.6, 0.6)
 
 
 class Picture(Figure):
-    """Figure without pyplot that carries a description of its content.
+    """Figure without pyplot, with a description of its content.
 
     Attributes:
         alt: description in words.
     """
 
     def __init__(self, width: float, height: float, **options: Any) -> None:
-        """Create a figure; width and height are in inches."""
+        """Create a figure with width and height in inches."""
         super().__init__(figsize=(width, height), **options)
         FigureCanvasAgg(self)
         self.alt = ""
@@ -55,7 +55,7 @@ class Picture(Figure):
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the PNG for notebooks, with the description for screen readers.
 
-        (With `_repr_png_` nothing would be shown once matplotlib's inline backend is active: the backend has its own.)
+        The inline backend of matplotlib replaces `_repr_png_`, so a figure with that method alone would not appear.
         """
         return {"image/png": self.png(), "text/plain": self.alt or repr(self)}, {"image/png": {"alt": self.alt}}
 
@@ -64,15 +64,15 @@ class Picture(Figure):
 def width_of(text: str, size: float, family: tuple[str, ...] = ("sans-serif",)) -> float:
     """Return the width of a text, in points."""
     font = FontProperties(family=list(family), size=size)
-    with warnings.catch_warnings():  # letters that no font has; the warning is repeated when they are drawn
+    with warnings.catch_warnings():  # for letters that no font has; drawing them warns again
         warnings.simplefilter("ignore")
         return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines: int) -> list[str]:
-    """Return a text in at most `lines` lines that are no wider than `width` points; the rest is left out.
+    """Return a text in at most `lines` lines that are no wider than `width` points; the rest is omitted.
 
-    A word that is wider than a line is broken. An ellipsis marks that something was left out.
+    A word that is wider than a line is broken. An ellipsis marks an omission.
     """
     out: list[str] = [""]
     words = [part for word in text.split() for part in _fitting(word, width, size, family)]
@@ -88,13 +88,13 @@ def wrapped(text: str, width: float, size: float, family: tuple[str, ...], lines
 
 
 def shortened(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
-    """Return a text on one line no wider than `width` points; an ellipsis marks that something was left out."""
+    """Return a text on one line that is no wider than `width` points; an ellipsis marks an omission."""
     text = " ".join(text.split())
     return text if width_of(text, size, family) <= width else _ended(text, width, size, family)
 
 
 def told_apart(names: Sequence[str], width: float, size: float, family: tuple[str, ...]) -> dict[str, str]:
-    """Return names on one line each, no wider than `width` points; names with equal beginnings lose their middle."""
+    """Return names on lines no wider than `width` points; long names with equal beginnings lose their middle."""
     out = {name: shortened(name, width, size, family) for name in names}
     if len(set(out.values())) < len(set(names)):
         return {name: _without_middle(name, width, size, family) for name in names}
@@ -102,7 +102,7 @@ def told_apart(names: Sequence[str], width: float, size: float, family: tuple[st
 
 
 def _without_middle(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
-    """Return the beginning and the end of a text, as much as fits around an ellipsis."""
+    """Return the beginning and the end of a text, with an ellipsis for the part that does not fit."""
     if width_of(text, size, family) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):
@@ -113,7 +113,7 @@ def _without_middle(text: str, width: float, size: float, family: tuple[str, ...
 
 
 def _ended(text: str, width: float, size: float, family: tuple[str, ...]) -> str:
-    """Return as much of a text as fits with an ellipsis after it."""
+    """Return the beginning of a text that fits, followed by an ellipsis."""
     while text and width_of(text + ELLIPSIS, size, family) > width:
         text = text[:-1].rstrip()
     return text + ELLIPSIS
@@ -130,7 +130,7 @@ def _fitting(word: str, width: float, size: float, family: tuple[str, ...]) -> l
 
 
 def at(figure: Figure, left: float, top: float, width: float, height: float, **options: Any) -> Axes:
-    """Add axes to a figure; the position is in points from the upper left corner."""
+    """Add axes to a figure at a position in points from the upper left corner."""
     wide, high = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
     return figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high), **options)
 
@@ -144,7 +144,7 @@ def points(figure: Figure) -> Axes:
 
 
 def titled(name: str) -> str:
-    """Return a name with a capital letter for the beginning of a sentence.
+    """Return a name with a capital first letter, for the beginning of a sentence.
 
     >>> titled("alt text"), titled("HTML alt")
     ('Alt text', 'HTML alt')
@@ -153,7 +153,7 @@ def titled(name: str) -> str:
 
 
 def value_text(value: float) -> str:
-    """Return an attribution as shown below a word: without a zero before the decimal point.
+    """Return an attribution as text below a word, without a zero before the decimal point.
 
     >>> value_text(0.0312), value_text(-1.5), value_text(float("nan"))
     ('+.031', '−1.500', '-')
@@ -173,22 +173,22 @@ class Block:
 
 
 def words_height(words: Sequence[str], values: Sequence[float], block: Block) -> float:
-    """Return the height of the output of `draw_words`, in points, wherever the block begins."""
+    """Return the height of the output of `draw_words` in points; it does not depend on the place of the block."""
     lines = max((line for _, line, _ in _flow(words, values, block)), default=0) + 1
     return lines * LINE * block.size
 
 
 def draw_words(axes: Axes, words: Sequence[str], values: Sequence[float], reach: float, block: Block) -> None:
-    """Draw words on colours by sign and size of a value, with the value below each word, in as many lines as needed.
+    """Draw words in lines, on colours that show sign and size of their values, with each value below its word.
 
-    Words of a text that is written from right to left begin at the right. A sign is also shown without colour: by the
-    value itself, and by the outline, which is dashed for negative values.
+    Words of a text that runs from right to left begin at the right. The value and the outline also show the sign; the
+    outline is dashed for negative values.
 
     Args:
-        axes: axes made by `points`.
+        axes: axes from `points`.
         words: words of a text.
         values: value of each word.
-        reach: absolute value that has the full colour.
+        reach: absolute value with the full colour.
         block: place and size of the words.
     """
     size, family, leftwards = block.size, block.family, runs_left(words)

@@ -1,8 +1,8 @@
 """Declaration of every number of a run: identity, title and unit. No torch.
 
 A number is an estimate under a `Key`. `Schema.wide` turns the numbers of a cell into one row of results.csv, and
-`Schema.read` reads the row back. The ends of a 95 % interval have columns that end in ``_low`` and ``_high``.
-`interp.report` decides where a number is shown, and under which heading.
+`Schema.read` reads that row. The ends of a 95 % interval have columns that end in ``_low`` and ``_high``.
+`interp.report` decides on the place and the heading of each number.
 """
 
 from interp.measures.attributions import RELATIONS, relations

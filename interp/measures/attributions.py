@@ -9,7 +9,7 @@ from interp.measures.names import CONTENT_ROUTES, MEASURED
 from interp.measures.number import Key
 from interp.measures.schema import CORRELATION, COUNT, SCORE, SHARE, SIGNED_SHARE, Measure
 
-WITH_COVARIATES = "glasgow-imageability"  # the norm whose file has covariates
+WITH_COVARIATES = "glasgow-imageability"  # norm whose file has covariates
 RELATIONS = {  # measure of a norm and a route -> its title; tables show them in this order
     "r": "Correlation with",
     "disattenuated": "Correlation of expected attribution with",
@@ -21,9 +21,9 @@ RELATIONS = {  # measure of a norm and a route -> its title; tables show them in
 
 
 def relations(norms: Sequence[str]) -> list[str]:
-    """Return the names of the relations to these norms that are measured."""
-    left_out = {"beta"} if len(norms) < 2 else set[str]()
-    return [name for name in RELATIONS if name not in left_out | (set() if WITH_COVARIATES in norms else {"held"})]
+    """Return the names of the measured relations to norms."""
+    omitted = {"beta"} if len(norms) < 2 else set[str]()
+    return [name for name in RELATIONS if name not in omitted | (set() if WITH_COVARIATES in norms else {"held"})]
 
 
 def attributions(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
@@ -56,11 +56,12 @@ def attributions(contrast: Contrast, norms: Sequence[str]) -> list[Measure]:
         Measure(Key("attribution_points"), "Most points of a path integral", COUNT),
     ]
     for norm in norms:
-        out += _of_norm(norm, relations(norms))
+        out += _norm_measures(norm, relations(norms))
     return out
 
 
-def _of_norm(norm: str, related: Sequence[str]) -> list[Measure]:
+def _norm_measures(norm: str, related: Sequence[str]) -> list[Measure]:
+    """Declare the measures of a norm: correlations, reliability and coverage."""
     out = []
     rated = f"rating of {norm}"
     for route in MEASURED:
@@ -86,16 +87,17 @@ def _of_norm(norm: str, related: Sequence[str]) -> list[Measure]:
 
 
 def _content(key: Key, title: str) -> Measure:
+    """Declare a correlation over content words."""
     return Measure(key, title, CORRELATION, interval=True, count=Key("n", norm=key.norm, words="content"))
 
 
 def is_word_count(key: Key) -> bool:
-    """Return whether a number counts word types. A count of word types depends on texts and norms, not on a model."""
+    """Return whether a number counts word types; a count depends on texts and norms, but not on a model."""
     return key.measure in ("n", "n_repeated", "n_every_norm", "n_held")
 
 
 def word_counts(norms: Sequence[str]) -> list[Measure]:
-    """Declare the numbers of word types that norms rate."""
+    """Declare the numbers of word types with ratings of norms."""
     out = [Measure(Key("n_every_norm"), "word types with a rating of every norm", COUNT)] if len(norms) > 1 else []
     for norm in norms:
         if WITH_COVARIATES in norms:

@@ -9,17 +9,17 @@ from interp.measures.names import MethodName
 from interp.measures.number import Key
 from interp.measures.schema import COUNT, LOST, PLAIN, R2, SCORE, SHARE, Measure
 
-# the whole stream and the empty subspace, between which every other subspace lies -> title
+# the largest and the smallest subspace -> title
 CEILINGS = {"whole": "the whole stream, paired", "size0": "nothing"}
 
 
 def iia(contrast: Contrast, both: str) -> list[Measure]:
-    """Declare IIA of Z: the mean of both directions, titled `both`, and each direction."""
+    """Declare IIA of Z: the mean of both directions, with the title `both`, and each direction."""
     return [Measure(Key("iia"), both, SHARE, interval=True), *_by_direction("", "IIA", contrast)]
 
 
 def controls(methods: Sequence[MethodName], contrast: Contrast) -> list[Measure]:
-    """Declare IIA of the subspaces that Z is compared with, and the lead of Z over them on the same sources."""
+    """Declare IIA of the control subspaces, and the lead of Z over each of them on the same sources."""
     titles = {method.column: method.title for method in methods} | CEILINGS
     out = []
     for name, title in titles.items():
@@ -36,6 +36,7 @@ def controls(methods: Sequence[MethodName], contrast: Contrast) -> list[Measure]
 
 
 def _by_direction(subspace: str, title: str, contrast: Contrast) -> list[Measure]:
+    """Declare IIA of a subspace in each direction."""
     return [
         Measure(Key("iia", subspace, direction=way), f"{title}, {contrast.swap(way)}", SHARE, interval=True)
         for way in DIRECTIONS
@@ -50,9 +51,9 @@ def shifts(contrast: Contrast) -> list[Measure]:
 
 
 def evidence(contrast: Contrast) -> list[Measure]:
-    """Declare the evidence for a preference, and for Z as its place, that IIA does not show.
+    """Declare the evidence beyond IIA for a preference, and for Z as the place of the preference.
 
-    `interp.evidence` measures this evidence.
+    `interp.evidence` measures the evidence.
     """
     gap = f"mean score of {contrast.a_positive} minus that of its {contrast.negative}"
     ratios = [

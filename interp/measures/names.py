@@ -6,14 +6,14 @@ from typing import Literal, NamedTuple
 
 Route = Literal["through", "around", "bypass", "full"]  # routes of attributions
 MEASURED: tuple[Route, ...] = ("through", "around", "full")  # routes that sweeps and evaluations report
-CONTENT_ROUTES: tuple[Route, ...] = ("through", "full")  # routes also measured from the second baseline
+CONTENT_ROUTES: tuple[Route, ...] = ("through", "full")  # routes that also have measures from the second baseline
 
 
 class MethodName(NamedTuple):
     """Name of a method that finds subspaces.
 
     Attributes:
-        key: name in options and, with _ for -, in columns.
+        key: name in options. Names of columns have _ in place of -.
         heading: heading of a column.
         title: name in words.
     """
@@ -28,14 +28,14 @@ class MethodName(NamedTuple):
         return self.key.replace("-", "_")
 
 
-# objectives that train an alignment together with a model, by name, in words
+# objectives that train an alignment together with a model -> title
 ALIGNED = {"iit-das": "IIT-DAS", "iit-das-calibrated": "calibrated IIT-DAS"}
-EDIT = "edit"  # objective of a sweep that edits the stream at each cell, and leaves the weights as they are
-TRAINED = {EDIT: "an edit", **{name: f"{title} (LoRA)" for name, title in ALIGNED.items()}}  # in words
+EDIT = "edit"  # objective of a sweep that edits the stream at each cell and freezes the weights
+TRAINED = {EDIT: "an edit", **{name: f"{title} (LoRA)" for name, title in ALIGNED.items()}}  # objective -> title
 
 
 def passes(objective: str) -> tuple[str, ...]:
-    """Return the objectives by which a sweep trains at its cells, in order; a search alone trains by none.
+    """Return the objectives that a sweep trains at each cell, in order; a sweep that only searches has none.
 
     >>> passes("iit-das"), passes("edit"), passes("das")
     (('edit', 'iit-das'), ('edit',), ())

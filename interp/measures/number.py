@@ -10,9 +10,9 @@ from interp.data.contrast import Contrast, Direction
 from interp.measures.names import Route
 from interp.stats import Estimate
 
-# the frozen model; the model trained at a cell, the topic of the sweep; the edited model, if that is a different model
+# frozen model; model trained at a cell, the topic of the sweep; edited model, if it differs from the trained model
 Model = Literal["", "tuned", "edited"]
-WordsOf = Literal["", "content", "content_baseline"]  # all words, content words, those from the second baseline
+WordsOf = Literal["", "content", "content_baseline"]  # all words; content words; content words from the second baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Key:
 
     Attributes:
         measure: name of the measured quantity.
-        subspace: key of the control that the number belongs to, or that Z is compared with; empty for Z.
+        subspace: key of the control that is measured or compared with Z; empty for Z.
         model, norm, route, words, direction: further properties that distinguish numbers of the same measure; empty if
             they do not apply.
     """
@@ -35,12 +35,12 @@ class Key:
     direction: Direction | Literal[""] = ""
 
     def column(self, contrast: Contrast | None = None) -> str:
-        """Return the name of its column in results.csv.
+        """Return the name of the number's column in results.csv.
 
         Args:
-            contrast: the two kinds of text; a key without a direction takes none.
+            contrast: the two kinds of text; None for a key without a direction.
         Raises:
-            ValueError: the key has a direction, and there is no contrast.
+            ValueError: the key has a direction, but `contrast` is None.
 
         >>> Key("iia", subspace="random", direction="up").column(Contrast())
         'iia_random_c2d'
@@ -48,7 +48,7 @@ class Key:
         'tuned_r_imageability_through_content'
         """
         if self.direction and contrast is None:
-            raise ValueError(f"the column of {self} takes a contrast")
+            raise ValueError(f"{self} has a direction: give the contrast that names its column")
         way = contrast.short(self.direction) if contrast is not None and self.direction else ""
         parts = (self.model, self.measure, self.norm, self.route, self.words, self.subspace, way)
         return "_".join(part for part in parts if part)

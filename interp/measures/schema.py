@@ -1,4 +1,4 @@
-"""Declarations of numbers, and of the table that holds them: one row for each cell. No torch."""
+"""Declarations of numbers and of their table, which has a row for each cell. No torch."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Unit:
         factor: factor from the value in a file to the shown value.
         form, brief: format of a number in a table, and in a heatmap.
         sign: sign of the shown unit, such as ``%``.
-        colours: matplotlib colour map of heatmaps.
-        bounds: values at the ends of the colour map; None for the largest absolute value, and its negative.
+        colours: colour map of heatmaps, as named in matplotlib.
+        bounds: values at the ends of the colour map; None for plus and minus the largest absolute value.
         least: lower limit of the value at the end of the colour map, if `bounds` is None.
     """
 
@@ -38,7 +38,7 @@ class Unit:
     least: float = 1e-6
 
     def text(self, value: float, form: str | None = None) -> str:
-        """Return a value as a table shows it; an undefined value is a dash.
+        """Return a value in the format of tables; an undefined value is a dash.
 
         >>> SHARE.text(0.5), CORRELATION.text(float("nan"))
         ('50.0', '-')
@@ -95,7 +95,7 @@ class Measure:
         title: full title, without the unit's sign.
         unit: display format.
         interval: True if the number has an interval.
-        count: key of the number of units that the number is computed from.
+        count: key of the number of units behind the number.
     """
 
     key: Key
@@ -112,10 +112,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Schema:
-    """Measures of a contrast, and the columns of a table of them.
+    """Measures of a contrast, and the columns of their table.
 
     Raises:
-        ValueError: two measures have a column in common, where the ends of an interval are columns too.
+        ValueError: two measures share a column. The ends of an interval are columns too.
     """
 
     contrast: Contrast
@@ -127,7 +127,7 @@ class Schema:
         for measure in self.measures:
             columns = self.columns(measure)
             if twice := seen.intersection(columns):
-                raise ValueError(f"two measures have the column '{min(twice)}'")
+                raise ValueError(f"two measures have the column '{min(twice)}'; rename a method, norm or kind of text")
             seen.update(columns)
             self._by_key[measure.key] = measure
 
@@ -145,25 +145,25 @@ class Schema:
         return key.column(self.contrast)
 
     def columns(self, measure: Measure) -> tuple[str, ...]:
-        """Return the names of all columns of a measure: its value, and the ends of its interval if it has one."""
+        """Return the names of all columns of a measure: the value, and the ends of the interval if there is one."""
         name = self.column(measure.key)
         return (name, *(f"{name}_{end}" for end in ENDS)) if measure.interval else (name,)
 
     def wide(self, numbers: Numbers) -> dict[str, float]:
-        """Return numbers as one row of a table.
+        """Return numbers as a row of a table.
 
         Raises:
             ValueError: a number is not declared.
         """
         if unknown := sorted(self.column(key) for key in numbers if key not in self):
-            raise ValueError(f"interp/measures does not declare {', '.join(unknown)}")
+            raise ValueError(f"undeclared measures: {', '.join(unknown)}; declare each in interp/measures")
         row: dict[str, float] = {}
         for key, number in numbers.items():
             row |= zip(self.columns(self[key]), (number.value, number.low, number.high), strict=False)
         return row
 
     def read(self, row: Mapping[str, float]) -> dict[Key, Estimate]:
-        """Return the numbers of one row of a table, as `wide` writes it; columns that are not declared are ignored.
+        """Return the numbers of a row that `wide` wrote; undeclared columns are ignored.
 
         The number of units of an estimate is the value of its `count` in the row, or 0 if the row has none.
         """
@@ -177,9 +177,9 @@ class Schema:
         return numbers
 
     def among(self, columns: Iterable[str]) -> Schema:
-        """Return the measures that a table has, in the same order.
+        """Return the schema of the measures that a table has, in unchanged order.
 
-        A sweep without controls, for example, lacks some of the measures.
+        A sweep without controls, for example, lacks the measures of controls.
         """
-        there = set(columns)
-        return Schema(self.contrast, tuple(one for one in self.measures if self.column(one.key) in there))
+        present = set(columns)
+        return Schema(self.contrast, tuple(measure for measure in self.measures if self.column(measure.key) in present))

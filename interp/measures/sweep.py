@@ -1,4 +1,4 @@
-"""All measures of the cells of a sweep."""
+"""Declaration of all measures of the cells of a sweep."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ def sweep_schema(
 
     Args:
         contrast: the two kinds of text.
-        methods: the first method has found each cell's subspace; the others give the subspaces that it is compared
-            with.
-        norms: names of the norms that attributions are correlated with.
-        models: models that were trained at each cell.
+        methods: method that searches for the subspace of each cell, then the methods of the control subspaces.
+        norms: names of the norms whose correlation with attributions is measured.
+        models: models trained at each cell.
 
     Raises:
-        ValueError: names of methods, norms or kinds give two columns the same name.
+        ValueError: two columns get equal names from the names of methods, norms or kinds.
     """
-    known = [
+    measures = [
         Measure(Key("directions"), "Directions that were found", COUNT),
         *iia(contrast, "IIA on held-out pairs, mean of both directions"),
         Measure(Key("preference"), "Preference accuracy of the model", SHARE, interval=True),
-        *_of_model(contrast, methods, norms),
+        *_model_measures(contrast, methods, norms),
         *word_counts(norms),
         Measure(Key("iia_val"), "IIA on validation pairs", SHARE),
         Measure(Key("iia_val_se"), "standard error of IIA on validation pairs", SHARE),
@@ -48,23 +47,23 @@ def sweep_schema(
         Measure(Key("seconds"), "time", Unit(1.0, ".1f")),
     ]
     trained = trained_schema(contrast, methods, norms)
-    known += [_trained(measure, model) for model in models for measure in trained]
-    return Schema(contrast, tuple(known))
+    measures += [_trained(measure, model) for model in models for measure in trained]
+    return Schema(contrast, tuple(measures))
 
 
 def trained_schema(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str]) -> Schema:
-    """Declare the measures of a model that was trained at a cell, under keys without a model.
+    """Declare the measures of a model trained at a cell, under keys without a model.
 
     Args:
-        contrast, methods, norms: see `sweep_schema`.
+        contrast, methods, norms: as in `sweep_schema`.
 
     Raises:
-        ValueError: names of methods, norms or kinds give two columns the same name.
+        ValueError: two columns get equal names from the names of methods, norms or kinds.
     """
-    return Schema(contrast, (*_tuned(contrast), *_of_model(contrast, methods, norms)))
+    return Schema(contrast, (*_training_measures(contrast), *_model_measures(contrast, methods, norms)))
 
 
-def _of_model(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
+def _model_measures(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence[str]) -> list[Measure]:
     """Declare the measures of frozen and of trained models."""
     return [
         *controls(methods[1:], contrast),
@@ -74,8 +73,8 @@ def _of_model(contrast: Contrast, methods: Sequence[MethodName], norms: Sequence
     ]
 
 
-def _tuned(contrast: Contrast) -> list[Measure]:
-    """Declare the measures of trained models alone, or with another title for trained models."""
+def _training_measures(contrast: Contrast) -> list[Measure]:
+    """Declare the measures that frozen models lack, or that have another title for trained models."""
     return [
         Measure(Key("preference"), "preference accuracy", SHARE, interval=True),
         *iia(contrast, "IIA, mean of both directions"),
@@ -90,7 +89,7 @@ def _tuned(contrast: Contrast) -> list[Measure]:
 
 
 def _trained(measure: Measure, model: Model) -> Measure:
-    """Return a measure of a model as the measure of a trained model."""
+    """Return a measure with the key and the title of a trained model."""
     title = measure.title
     lower = title if title[:2].isupper() else title[0].lower() + title[1:]
     return replace(measure, key=replace(measure.key, model=model), title=f"{_TITLES[model]}: {lower}")

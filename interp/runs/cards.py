@@ -1,4 +1,4 @@
-"""Parts of the cards of models and edits that leave this machine, in Markdown. No torch."""
+"""Parts of the cards of published models and edits, in Markdown. No torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class EditNotes:
     """Lines of a card on an edit.
 
     Attributes:
-        made: lines on its effect and origin.
+        made: lines on the effect and origin of the edit.
         code: lines of code that make the edit without this package; none if the edit is merged into the weights.
-        limits: items of a list of its limits.
-        base: id of its base on the hub, if the base is there.
+        limits: items of the list of limits.
+        base: hub id of the base; None if the base is not on the hub.
     """
 
     made: Sequence[str]
@@ -33,7 +33,7 @@ class EditNotes:
 
 
 def _is_hub_id(name: str) -> bool:
-    """Return whether a name has the form of the hub's ids, owner/name, with or without a revision."""
+    """Return whether a name has the form of a hub id, owner/name, with or without a revision."""
     return re.fullmatch(_HUB_ID, name) is not None
 
 
@@ -44,10 +44,10 @@ def front_matter(
 
     Args:
         library: name of the library that loads the files.
-        base: name of the base; left out unless it is an id of the hub.
-        licence: an identifier such as the hub's, if it is known.
-        data: name of the data, as for `load_pairs`; left out unless the data are on the hub.
-        language: code of the language of the texts, if it is known.
+        base: name of the base; omitted unless it is a hub id.
+        licence: identifier of the licence as on the hub; None if unknown.
+        data: name of the data, as in `load_pairs`; omitted unless the data are on the hub.
+        language: code of the language of the texts; None if unknown.
     """
     header: dict[str, Any] = {
         "library_name": library,
@@ -61,35 +61,35 @@ def front_matter(
 
 
 def licence_section(licence: str | None) -> list[str]:
-    """Return the last section of a card."""
-    unknown = "Not stated. The licences of the base, of its training data and of your data decide."
+    """Return the section about the licence, the last of a card."""
+    unknown = "Not stated. The licences of the base, of its training data and of your data apply."
     text = f"{licence}." if licence else unknown
     return ["## Licence", "", text, ""]
 
 
 def python(*code: str) -> list[str]:
-    """Return lines of code as a block."""
+    """Return lines of Python as a block of code."""
     return ["```python", *code, "```"]
 
 
 def public_name(name: str | None) -> str | None:
-    """Return the name of a model or of data without folders of this machine; None if there is no name.
+    """Return the name of a model or of data without folders of this machine; None without a name.
 
-    A model's name must have the form that a run's files have (`interp.clip.trust.name_for`), in which a path begins
-    with a dot or a slash.
+    The name of a model must have the form of run files (`interp.clip.trust.name_for`), in which a path begins with a
+    dot or a slash.
     """
     if name is None or _is_hub_id(name) or name.startswith("hf:"):
         return name
-    found = re.match(r"csv:|concadia:|open_clip:[^/]*/", name)
-    kind = found[0] if found else ""
+    prefix = re.match(r"csv:|concadia:|open_clip:[^/]*/", name)
+    kind = prefix[0] if prefix else ""
     return kind + PureWindowsPath(name.removeprefix(kind)).name
 
 
 def as_code(value: object) -> str:
-    """Return a value as code, whatever characters it has."""
+    """Return a value as inline code, safe for any characters."""
     return f"`{str(value).replace('`', chr(39))}`"
 
 
 def plain(text: str) -> str:
-    """Return words on one line without markup, whatever characters they have."""
+    """Return a text on one line without markup, safe for any characters."""
     return escape(shown(text, 200)).replace("|", "\\|").replace("`", "'")

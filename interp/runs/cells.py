@@ -1,4 +1,4 @@
-"""Contents of the files of a sweep's cells, as records. No torch."""
+"""Records of the files of a sweep's cells. No torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from interp.runs.folder import CELLS, RunFolder
 from interp.runs.place import Place
 
 TRAINED = "trained"  # folder of the measures of trained models, by objective
-REMEDY = "remove the file and run the sweep that made it again"
+REMEDY = "remove the file and run the same sweep again"
 
 
 class _CellPlace(TypedDict):
@@ -50,33 +50,35 @@ class _CellText(TypedDict):
     full: list[Real]
 
 
-def _a_number_for_each_word(text: _CellText) -> _CellText:
+def _check_lengths(text: _CellText) -> _CellText:
+    """Refuse a text without a number for each word on each route."""
     if {len(text["through"]), len(text["around"]), len(text["full"])} != {len(text["words"])}:
-        raise ValueError("a text with a number for each word on every route")
+        raise ValueError("a text with a number for each word on each route")
     return text
 
 
 WordTable = dict[str, tuple[Real, Whole]]  # word type -> mean attribution, and number of occurrences
 
 
-def _the_same_words(words: dict[str, WordTable]) -> dict[str, WordTable]:
+def _check_words(words: dict[str, WordTable]) -> dict[str, WordTable]:
+    """Refuse tables of routes with different words."""
     if words.keys() != {*MEASURED} or len({frozenset(table) for table in words.values()}) != 1:
-        raise ValueError(f"a table of the same words for each of {', '.join(MEASURED)}")
+        raise ValueError(f"a table for each of {', '.join(MEASURED)}, all with equal words")
     return words
 
 
 class CellExamples(TypedDict):
-    """Words and example texts that a cell keeps of a model, for display."""
+    """Words and example texts of a model, which a cell keeps for display."""
 
-    words: Annotated[dict[str, WordTable], AfterValidator(_the_same_words)]
-    examples: list[Annotated[_CellText, AfterValidator(_a_number_for_each_word)]]
+    words: Annotated[dict[str, WordTable], AfterValidator(_check_words)]
+    examples: list[Annotated[_CellText, AfterValidator(_check_lengths)]]
 
 
 class Cell(CellExamples):
     """Search on the frozen model at a cell of a sweep.
 
     Attributes:
-        articles: word type -> number of the article of each occurrence; the same texts are attributed in every cell.
+        articles: word type -> number of the article of each occurrence; all cells attribute equal texts.
     """
 
     cell: _CellPlace
@@ -85,14 +87,14 @@ class Cell(CellExamples):
 
 
 class TrainedModel(CellExamples):
-    """Model that was trained at a cell of a sweep."""
+    """Model trained at a cell of a sweep."""
 
     cell: _CellPlace
     measures: dict[str, Real]
 
 
 class _SweepSettings(TypedDict):
-    """Settings that the numbers of a sweep depend on; the manifest has more.
+    """Settings that determine the numbers of a sweep; the manifest has more.
 
     Attributes:
         objective: training objective of the models; absent for a search on the frozen model.
@@ -112,11 +114,15 @@ class _SweepSettings(TypedDict):
 
 
 class _Machine(TypedDict):
+    """Kind of the machine of a run."""
+
     system: str
     cpus: Whole | None
 
 
 class _SweepArguments(TypedDict):
+    """Arguments of a sweep that the page needs; the manifest has more."""
+
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     model: str
@@ -125,7 +131,7 @@ class _SweepArguments(TypedDict):
 
 
 class SweepManifest(TypedDict):
-    """Manifest of a sweep. Its fields `finished`, `seconds`, `truncated` and `wordless` are added with the results."""
+    """Manifest of a sweep; `finished`, `seconds`, `truncated` and `wordless` are added with the results."""
 
     settings: _SweepSettings
     started: str
@@ -151,35 +157,37 @@ def read_cell(folder: RunFolder, place: Place) -> Cell | None:
     Raises:
         StoreError: the file is damaged, was changed, or holds another cell.
     """
-    found = folder.read(place.name, Cell, REMEDY)
-    if found is not None and (there := Place.of(found["cell"])) != place:
-        raise StoreError(f"'{folder.cell_path(place.name)}' holds the cell {there.name}; {REMEDY}")
-    return found
+    cell = folder.read(place.name, Cell, REMEDY)
+    if cell is not None and (other := Place.of(cell["cell"])) != place:
+        raise StoreError(f"'{folder.cell_path(place.name)}' holds the cell {other.name}, not {place.name}; {REMEDY}")
+    return cell
 
 
 def trained_name(objective: str, place: Place) -> str:
-    """Return the name of the file of a model that was trained at a cell, in the run folder."""
+    """Return the name, in the run folder, of the file of a model trained at a cell."""
     return f"{TRAINED}/{objective}/{place.name}.json"
 
 
 def read_trained(folder: RunFolder, objective: str, place: Place) -> TrainedModel | None:
-    """Read the file of a model that was trained at a cell; return None if there is no file.
+    """Read the file of a model trained at a cell; return None if there is no file.
 
     Raises:
         StoreError: the file is damaged, was changed, or holds another cell.
     """
     name = trained_name(objective, place)
-    found = folder.read_file(name, TrainedModel, REMEDY)
-    if found is not None and (there := Place.of(found["cell"])) != place:
-        raise StoreError(f"'{folder.path / name}' holds the cell {there.name}; {REMEDY}")
-    return found
+    model = folder.read_file(name, TrainedModel, REMEDY)
+    if model is not None and (other := Place.of(model["cell"])) != place:
+        raise StoreError(f"'{folder.path / name}' holds the cell {other.name}, not {place.name}; {REMEDY}")
+    return model
 
 
 def read_passes(folder: RunFolder, objective: str, cells: Iterable[Place]) -> dict[str, dict[Place, TrainedModel]]:
     """Read the trained models of the complete passes, in which every cell has a model.
 
     Args:
+        folder: run folder of the sweep.
         objective: objective of the sweep; empty for a search on the frozen model.
+        cells: all cells of the sweep.
 
     Raises:
         StoreError: a file is damaged, was changed, or holds another cell.
@@ -187,16 +195,16 @@ def read_passes(folder: RunFolder, objective: str, cells: Iterable[Place]) -> di
     places = list(cells)
     trained: dict[str, dict[Place, TrainedModel]] = {}
     for name in passes(objective):
-        found = {place: read_trained(folder, name, place) for place in places}
-        known = {place: model for place, model in found.items() if model is not None}
-        if len(known) < len(places):
+        files = {place: read_trained(folder, name, place) for place in places}
+        models = {place: model for place, model in files.items() if model is not None}
+        if len(models) < len(places):
             break
-        trained[name] = known
+        trained[name] = models
     return trained
 
 
 def places(folder: RunFolder) -> tuple[list[Place], list[str]]:
-    """Return the cells that have a file, sorted, and the names of files among them that belong to no cell."""
+    """Return the cells with a file, sorted, and the names of other files in the folder of the cells."""
     cells, strays = [], []
     for path in sorted(folder.path.glob(f"{CELLS}/[!.]*")):
         place = Place.parse(path.stem) if path.suffix == ".json" else None

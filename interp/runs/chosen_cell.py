@@ -1,4 +1,4 @@
-"""Examination of the chosen cell of a sweep, kept in the run folder. No torch."""
+"""Controls of the chosen cell of a sweep, kept in the run folder. No torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from interp.runs.folder import RunFolder
 from interp.runs.place import Place
 from interp.stats import Estimate
 
-REMEDY = "remove the file, and run the sweep that made it again"
+REMEDY = "remove the file and run the same sweep again"
 
 
 @dataclass(frozen=True)
 class EditControls:
-    """Preferences that an edit of the chosen cell must exceed to show anything about descriptions and images.
+    """Preferences that an edit of the chosen cell must exceed as evidence about descriptions and images.
 
     Attributes:
-        arbitrary: preference of the same edit trained for an arbitrary label, for that label.
-        untrained: preference of the same edit trained in a text tower with random weights.
-        words: preference of a naive Bayes classifier of word counts, which sees no image.
-        read_angles: seed -> principal angles between the directions of the stream that the edit with this seed reads
-            and the directions that the edit of the cell reads, in degrees, ascending.
-        read_chance: mean squared cosine of the angles between two random subspaces of that size.
+        arbitrary: preference for an arbitrary label, after a training of the edit for that label.
+        untrained: preference after a training of the edit in a text tower with random weights.
+        words: preference of a naive Bayes classifier of word counts, which does not see images.
+        read_angles: seed -> principal angles in degrees, ascending, between the directions of the stream that the edit
+            with this seed reads and the directions that the edit of the cell reads.
+        read_chance: mean squared cosine of the angles between two random subspaces of equal size.
     """
 
     arbitrary: Estimate
@@ -37,18 +37,18 @@ class EditControls:
 
 @dataclass(frozen=True)
 class ChosenControls:
-    """Controls of the chosen cell that need their own searches.
+    """Controls of the chosen cell that need further searches.
 
     Attributes:
         place: place of the cell.
-        objective: objective of the model that was trained there; empty for a search on the frozen model.
-        edit: controls of an edit, if the model there is edited.
-        overlaps: seed -> overlap of its subspace with that of the cell, from 0 (orthogonal) to 1 (the same).
-        chance: overlap of two random subspaces of that size.
-        arbitrary: IIA of the same search for an arbitrary label.
-        untrained: IIA of the same search for the same distinction in a text tower with random weights.
+        overlaps: seed -> overlap of the seed's subspace with the cell's subspace, from 0 (orthogonal) to 1 (identical).
+        chance: overlap of two random subspaces of equal size.
+        arbitrary: IIA of a search for an arbitrary label.
+        untrained: IIA of a search for the kinds in a text tower with random weights.
         converged: True if the searches with other seeds have converged.
-        angles: seed -> principal angles between its subspace and that of the cell, in degrees, ascending.
+        angles: seed -> principal angles in degrees, ascending, between the seed's and the cell's subspace.
+        objective: objective of the model trained at the cell; empty for a search on the frozen model.
+        edit: controls of an edit; None if the model at the cell is not edited.
     """
 
     place: Place
@@ -90,37 +90,37 @@ class _Share(TypedDict):
 
 
 def chosen_file(objective: str) -> str:
-    """Return the name of the file; each training objective of a sweep has its own file."""
+    """Return the name of the file for a training objective of a sweep."""
     return f"chosen-{objective}.json" if objective else "chosen.json"
 
 
 def keep_chosen(folder: RunFolder, chosen: ChosenControls) -> None:
-    """Write the examination of the chosen cell to its file."""
+    """Write the controls of the chosen cell to their file."""
     content = {"cell": chosen.place._asdict(), "arbitrary": vars(chosen.arbitrary), "untrained": vars(chosen.untrained)}
-    own = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
+    plain = {name: getattr(chosen, name) for name in ("objective", "overlaps", "angles", "converged", "chance")}
     edit = chosen.edit and {
         **{name: vars(getattr(chosen.edit, name)) for name in ("arbitrary", "untrained", "words")},
         **{name: getattr(chosen.edit, name) for name in ("read_angles", "read_chance")},
     }
-    folder.write_file(chosen_file(chosen.objective), content | own | {"edit": edit})
+    folder.write_file(chosen_file(chosen.objective), content | plain | {"edit": edit})
 
 
 def read_chosen(folder: RunFolder, objective: str = "") -> ChosenControls | None:
-    """Read the examination that `keep_chosen` wrote for a training objective; return None if there is none.
+    """Read the controls that `keep_chosen` wrote for a training objective; return None if there is no file.
 
     Raises:
-        StoreError: the file holds something else.
+        StoreError: the file has other content.
     """
-    found = folder.read_file(chosen_file(objective), _ChosenFile, REMEDY)
-    if found is None:
+    content = folder.read_file(chosen_file(objective), _ChosenFile, REMEDY)
+    if content is None:
         return None
-    arbitrary, untrained, known = Estimate(**found["arbitrary"]), Estimate(**found["untrained"]), found["edit"]
-    edit = known and EditControls(
-        Estimate(**known["arbitrary"]),
-        Estimate(**known["untrained"]),
-        Estimate(**known["words"]),
-        known["read_angles"],
-        known["read_chance"],
+    arbitrary, untrained, stored = Estimate(**content["arbitrary"]), Estimate(**content["untrained"]), content["edit"]
+    edit = stored and EditControls(
+        Estimate(**stored["arbitrary"]),
+        Estimate(**stored["untrained"]),
+        Estimate(**stored["words"]),
+        stored["read_angles"],
+        stored["read_chance"],
     )
-    rest = found["converged"], found["angles"], found["objective"], edit
-    return ChosenControls(found["cell"], found["overlaps"], found["chance"], arbitrary, untrained, *rest)
+    rest = content["converged"], content["angles"], content["objective"], edit
+    return ChosenControls(content["cell"], content["overlaps"], content["chance"], arbitrary, untrained, *rest)

@@ -1,7 +1,4 @@
-"""Contents of JSON files of runs: written exactly, with a checksum, and read into records that define valid values.
-
-No torch.
-"""
+"""JSON files of runs, with exact numbers and a checksum, and their records, which define valid values. No torch."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ from pydantic_core import ErrorDetails, from_json
 from interp.runs.files import StoreError
 
 Record = TypeVar("Record")
-_LARGEST = 2**53  # beyond it, neither JavaScript nor a column of floats is exact
+_LARGEST = 2**53  # larger whole numbers are inexact in JavaScript and in columns of floats
 _HUGE = 1e300  # larger numbers are invalid
-SHOWN = 60  # letters of a value that an error quotes
+SHOWN = 60  # most letters of a value in an error message
 NO_SUM = "0" * 64
 SUM = re.compile(rb'\A\{\s*"checksum": "([0-9a-f]{64})"')
 _MAPPING, WHOLE = "a mapping of names to values", "a whole number"
@@ -41,12 +38,13 @@ _EXPECTED = {
     "int_from_float": WHOLE,
     "int_parsing": WHOLE,
     "float_type": "a number",
-    "less_than_equal": "a number that can be meant",
-    "greater_than_equal": "a number that can be meant",
+    "less_than_equal": "a number in the valid range",
+    "greater_than_equal": "a number in the valid range",
 }
 
 
 def _number(value: object) -> float:
+    """Return a number of a JSON file; NaN for null."""
     if value is None:
         return math.nan  # JSON has no literal for NaN
     if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -61,11 +59,12 @@ Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 
 
 def to_json(value: Any) -> str:
-    """Return JSON with exact floats; NaN and infinities become null, since JSON has no literals for them."""
+    """Return JSON with exact floats; NaN and infinities become null, since JSON has no such numbers."""
     return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:
+    """Return a value with None in place of NaN and infinities, at any depth."""
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -76,9 +75,9 @@ def _finite(value: Any) -> Any:
 
 
 def sealed(content: Mapping[str, Any]) -> str:
-    """Return `to_json` of a mapping that begins with a checksum.
+    """Return `to_json` of a mapping, with a checksum at the beginning.
 
-    The checksum is the SHA-256 of the whole text with zeros in the checksum's place. It reveals damage and edits, but
+    The checksum is the SHA-256 of the whole text with zeros in place of the checksum. It reveals damage and edits, but
     not forgery, since anyone who writes the file can also write its checksum.
     """
     text = to_json({"checksum": NO_SUM, **content})
@@ -87,25 +86,28 @@ def sealed(content: Mapping[str, Any]) -> str:
 
 def is_intact(data: bytes) -> bool:
     """Return whether a file is unchanged since `sealed` wrote it."""
-    found = SUM.match(data)
-    if found is None:
+    match = SUM.match(data)
+    if match is None:
         return False
-    whole = data[: found.start(1)] + NO_SUM.encode() + data[found.end(1) :]
-    return hashlib.sha256(whole).hexdigest().encode() == found[1]
+    whole = data[: match.start(1)] + NO_SUM.encode() + data[match.end(1) :]
+    return hashlib.sha256(whole).hexdigest().encode() == match[1]
 
 
 def parse(data: bytes, kind: Callable[..., Record], file: Path, remedy: str) -> Record:
     """Parse JSON as a record: a dataclass, or any other type that pydantic checks.
 
     Args:
-        file, remedy: path of the file, and the remedy that the error names.
+        data: content of the file.
+        kind: type of the record.
+        file: path of the file, for the error message.
+        remedy: remedy, for the error message.
 
     Raises:
         StoreError: the data are not JSON, or a value does not fit the field of the record.
     """
     try:
-        found: Record = _adapter(kind).validate_json(data, strict=True)
-        return found
+        record: Record = _adapter(kind).validate_json(data, strict=True)
+        return record
     except ValidationError as error:
         errors = error.errors(include_url=False)
     first = errors[0]
@@ -114,7 +116,7 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, remedy: str) -> 
         raise StoreError(f"cannot read '{file}': {fault}; {remedy}")
     content = from_json(data)
     place = _place(first, content)
-    branches = [each for each in errors if _place(each, content) == place]  # a field of several types has several
+    branches = [each for each in errors if _place(each, content) == place]  # one for each type of the field
     expected = " or ".join(dict.fromkeys(map(_expected, branches[: 1 if first["type"] == "missing" else None])))
     where = "".join(f"[{json.dumps(key)}]" for key in place) or "there"
     text = json.dumps(first["input"], default=str, ensure_ascii=True)
@@ -123,13 +125,13 @@ def parse(data: bytes, kind: Callable[..., Record], file: Path, remedy: str) -> 
 
 
 def _place(error: ErrorDetails, content: Any) -> list[str | int]:
-    """Return the keys that lead to an error in the content, without names of types that pydantic puts between keys."""
+    """Return the keys that lead to an error, without the names of types that pydantic puts between keys."""
     place: list[str | int] = []
     for key in error["loc"]:
-        there = (isinstance(content, dict) and key in content) or (
+        is_key = (isinstance(content, dict) and key in content) or (
             isinstance(content, list) and isinstance(key, int) and key < len(content)
         )
-        if there:
+        if is_key:
             place.append(key)
             content = content[key]
     return place
@@ -152,4 +154,5 @@ def _expected(error: ErrorDetails) -> str:
 
 @cache
 def _adapter(kind: Any) -> Any:
+    """Return pydantic's adapter of a type, which is slow to make."""
     return TypeAdapter(kind)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from interp.data.pairs import PairSet
 
 FILE = "directions.json"
-PICTURES = "directions"  # folder of their pictures
-LEAST_TEXTS, LEAST_ARTICLES = 5, 3  # that must hold a word for it to be listed
-REMEDY = "remove the file, and run the sweep that made it again"
+PICTURES = "directions"  # folder of the pictures
+LEAST_TEXTS, LEAST_ARTICLES = 5, 3  # least numbers of texts and articles with a listed word
+REMEDY = "remove the file and run the same sweep again"
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class EndText:
 
     Attributes:
         kind: name of the text's kind in the contrast.
-        value: value along the direction, relative to the mean of all texts, in their standard deviations.
-        pair: id of the pair that the text belongs to.
+        text: the text itself.
+        value: value along the direction minus the mean of all texts, in standard deviations of all texts.
+        pair: id of the text's pair.
     """
 
     kind: str
@@ -46,9 +47,9 @@ class EndWord:
 
     Attributes:
         word: word in lower case.
-        difference: mean value of the texts that hold the word minus that of all others, in standard deviations of all
-            texts.
-        texts: number of texts that hold the word.
+        difference: mean value of the texts with the word minus the mean value of all other texts, in standard
+            deviations of all texts.
+        texts: number of texts with the word.
     """
 
     word: str
@@ -58,7 +59,7 @@ class EndWord:
 
 @dataclass(frozen=True)
 class End:
-    """End of a direction; the furthest texts and words come first."""
+    """End of a direction, with texts and words from the outermost inwards."""
 
     texts: tuple[EndText, ...]
     words: tuple[EndWord, ...]
@@ -69,9 +70,9 @@ class LeadingDirection:
     """Leading direction of a subspace Z.
 
     Attributes:
-        title: way in which the direction was found.
+        title: method that gave the direction.
         share: share of the variance of the texts' streams within Z.
-        auc: probability that a positive text lies above a negative one; NaN where it cannot be estimated.
+        auc: probability that a positive text lies above a negative text; NaN if undefined.
         upper, lower: ends of the direction; positive texts tend to the upper end.
     """
 
@@ -83,13 +84,13 @@ class LeadingDirection:
 
     @property
     def summary(self) -> str:
-        """Share and AUC in words."""
+        """Share and AUC as a phrase."""
         share = written(100 * self.share, ".1f")
         return f"{share}\N{NO-BREAK SPACE}% of the variance in Z, AUC {written(self.auc, '.2f')}"
 
     @property
     def ends(self) -> tuple[End, End]:
-        """Upper end, lower end."""
+        """Upper end, then lower end."""
         return self.upper, self.lower
 
 
@@ -99,7 +100,8 @@ class Directions:
 
     Attributes:
         place: place of the cell.
-        objective: objective of the model that was trained there; empty for a search on the frozen model.
+        objective: objective of the model trained at the cell; empty for a search on the frozen model.
+        leading: leading directions.
         shown: id -> pair, for each pair with a text at an end.
     """
 
@@ -111,7 +113,7 @@ class Directions:
 
 def pairs_at_ends(leading: Iterable[LeadingDirection]) -> list[str]:
     """Return the ids of the pairs with a text at an end, without duplicates."""
-    return list(dict.fromkeys(text.pair for one in leading for end in one.ends for text in end.texts))
+    return list(dict.fromkeys(text.pair for direction in leading for end in direction.ends for text in end.texts))
 
 
 def keep_directions(
@@ -122,18 +124,20 @@ def keep_directions(
     Raises:
         DataError: a picture cannot be opened.
     """
-    known = {pair.id: pair for pair in pairs.pairs}
-    kept = keep_pictures(folder, pairs, [known[name] for name in pairs_at_ends(leading)], PICTURES)
+    by_id = {pair.id: pair for pair in pairs.pairs}
+    kept = keep_pictures(folder, pairs, [by_id[name] for name in pairs_at_ends(leading)], PICTURES)
     content = {
         "cell": place._asdict(),
         "objective": objective,
-        "directions": [asdict(one) for one in leading],
+        "directions": [asdict(direction) for direction in leading],
         "pairs": [asdict(example) for example in kept],
     }
     folder.write_file(FILE, content)
 
 
 class _DirectionsFile(TypedDict):
+    """Content of the file of directions."""
+
     cell: Place
     objective: str
     directions: tuple[LeadingDirection, ...]
@@ -146,21 +150,21 @@ def with_pictures(folder: RunFolder) -> Directions | None:
     Raises:
         StoreError: the file or a picture was changed.
     """
-    found = read_directions(folder)
-    whole = found is not None and all(read_picture(folder, one, PICTURES) is not None for one in found.shown.values())
-    return found if whole else None
+    kept = read_directions(folder)
+    whole = kept is not None and all(read_picture(folder, pair, PICTURES) is not None for pair in kept.shown.values())
+    return kept if whole else None
 
 
 def read_directions(folder: RunFolder) -> Directions | None:
-    """Read the directions that `keep_directions` wrote; return None if there are none.
+    """Read the directions that `keep_directions` wrote; return None if there is no file.
 
     Raises:
-        StoreError: the file holds something else.
+        StoreError: the file has other content.
     """
-    found = folder.read_file(FILE, _DirectionsFile, REMEDY)
-    if found is None:
+    content = folder.read_file(FILE, _DirectionsFile, REMEDY)
+    if content is None:
         return None
-    shown = {one.id: one for one in found["pairs"]}
-    if lost := set(pairs_at_ends(found["directions"])) - set(shown):
-        raise StoreError(f"'{folder.path / FILE}' lacks the pair {sorted(lost)[0]!r} that it shows; {REMEDY}")
-    return Directions(found["cell"], found["objective"], found["directions"], shown)
+    shown = {pair.id: pair for pair in content["pairs"]}
+    if lost := set(pairs_at_ends(content["directions"])) - set(shown):
+        raise StoreError(f"'{folder.path / FILE}' has a text of the pair {min(lost)!r}, but not the pair; {REMEDY}")
+    return Directions(content["cell"], content["objective"], content["directions"], shown)

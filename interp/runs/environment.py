@@ -1,6 +1,6 @@
-"""Software and machine of a run, for its manifest: versions, commit, kind of machine. No torch.
+"""Software and machine of a run for its manifest: versions, commit and kind of machine. No torch.
 
-Nothing in the manifest identifies the owner of the machine.
+The manifest does not identify the owner of the machine.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _PACKAGES = (
 
 
 def now() -> str:
-    """Return the time in UTC, in ISO 8601 format, to the second."""
+    """Return the current time in UTC, in ISO 8601 format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, commit and kind of machine; a kernel version or a name could identify the owner."""
+    """Return versions, commit and kind of machine, without names and kernel versions that may identify the owner."""
     versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
@@ -48,7 +48,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Return the commit of this code, marked if files were changed since; None outside of a repository."""
+    """Return the commit of this code, with a mark for uncommitted changes; None outside a repository."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:

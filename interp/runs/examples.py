@@ -1,4 +1,4 @@
-"""Some test pairs of a sweep for display: texts and small pictures, kept in the run folder. No torch."""
+"""Example pairs of a sweep for display, as texts and small pictures in the run folder. No torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from interp.data.pairs import Pair, PairSet
 
 EXAMPLES = 8  # pairs for which a cell keeps the attribution of each word
-_PIXELS = 192  # most pixels of a picture's longer side
+_PIXELS = 192  # longest side of a picture
 FILE = "examples.json"
-PICTURES = "examples"  # folder of their pictures
-PLAIN = "remove the file: the page does without it"
+PICTURES = "examples"  # folder of the pictures
+PLAIN = "remove the file: the page does not need it"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Example:
     """Pair for display.
 
     Attributes:
-        image: name of its picture, in a folder of the run folder that holds nothing else.
+        id: id of the pair.
+        positive, negative: texts of the pair.
+        image: file name of the picture, in a folder with pictures only.
         checksum: SHA-256 of the picture's file.
     """
 
@@ -43,13 +45,13 @@ class Example:
 
 
 def keep_examples(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair]) -> None:
-    """Write the texts and small pictures of some pairs to a run folder."""
+    """Write the texts and small pictures of the chosen pairs to a run folder."""
     kept = keep_pictures(folder, pairs, chosen, PICTURES)
     folder.write_file(FILE, {"examples": [asdict(example) for example in kept]})
 
 
 def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], where: str) -> list[Example]:
-    """Write small pictures of some pairs to a folder of a run folder, and remove all other pictures from it."""
+    """Write small pictures of the chosen pairs to a subfolder, and remove all other pictures from the subfolder."""
     kept = []
     for number, pair in enumerate(chosen):
         picture = small_jpeg(pairs.open_image(pair))
@@ -57,13 +59,13 @@ def keep_pictures(folder: RunFolder, pairs: PairSet, chosen: Sequence[Pair], whe
         example = Example(pair.id, pair.positive, pair.negative, f"{number}.jpg", checksum)
         write_atomic(picture_path(folder, example, where), picture)
         kept.append(example)
-    for path in set((folder.path / where).glob("*.jpg")) - {picture_path(folder, one, where) for one in kept}:
+    for path in set((folder.path / where).glob("*.jpg")) - {picture_path(folder, example, where) for example in kept}:
         path.unlink()
     return kept
 
 
 def small_jpeg(picture: Image) -> bytes:
-    """Return a picture as a JPEG file, made smaller if its longer side has more than `_PIXELS`."""
+    """Return a picture as a JPEG file, reduced to at most `_PIXELS` pixels on the longer side."""
     picture = picture.convert("RGB")
     picture.thumbnail((_PIXELS, _PIXELS))
     buffer = io.BytesIO()
@@ -72,34 +74,36 @@ def small_jpeg(picture: Image) -> bytes:
 
 
 def picture_path(folder: RunFolder, example: Example, where: str = PICTURES) -> Path:
-    """Return the path of an example's picture, which is always inside the run folder, whatever name the file has."""
+    """Return the path of an example's picture, which is inside the run folder even if the file's name is not."""
     return folder.path / where / Path(example.image).name
 
 
 def read_picture(folder: RunFolder, example: Example, where: str = PICTURES) -> bytes | None:
-    """Return the content of an example's picture file; None if there is none.
+    """Return the content of an example's picture file; None if there is no file.
 
     Raises:
-        StoreError: the picture was changed after it was written, or is not a file.
+        StoreError: the picture was changed after the run wrote it, or is not a file.
     """
     path = picture_path(folder, example, where)
     content = read_bytes(path)
     if content is not None and example.checksum != hashlib.sha256(content).hexdigest():
-        raise StoreError(f"the picture '{path}' was changed since it was written; {PLAIN}")
+        raise StoreError(f"the picture '{path}' was changed after the run wrote it; {PLAIN}")
     return content
 
 
 def has_examples(folder: RunFolder) -> bool:
-    """Return whether examples were kept, with all their pictures unchanged."""
+    """Return whether the folder has examples, with all pictures unchanged."""
     try:
         kept = read_examples(folder)
         return bool(kept) and all(read_picture(folder, example) is not None for example in kept)
     except StoreError as error:
-        print(f"note: {error.fault}; examples are kept again")
+        print(f"note: {error.fault}; the examples are written again")
         return False
 
 
 class _ExamplesFile(TypedDict):
+    """Content of the file of examples."""
+
     examples: list[Example]
 
 
@@ -109,5 +113,5 @@ def read_examples(folder: RunFolder) -> list[Example]:
     Raises:
         StoreError: the file is damaged.
     """
-    found = folder.read_file(FILE, _ExamplesFile, PLAIN)
-    return [] if found is None else found["examples"]
+    content = folder.read_file(FILE, _ExamplesFile, PLAIN)
+    return [] if content is None else content["examples"]

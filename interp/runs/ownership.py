@@ -1,4 +1,4 @@
-"""Run folders of this user: the options of a command are marked with a private key. No torch."""
+"""Marks that show which options of a run this user gave, made with a private key. No torch."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from interp.runs.content import parse, to_json
 from interp.runs.files import MANIFEST, StoreError, read_bytes
 
 _BYTES = 32
-_LONGEST = 4096  # characters of a marked text; each of its parts is checked for being a path
+_LONGEST = 4096  # most letters of a marked text; each part of a text is checked for being a path
 
 
 class _Marks(TypedDict):
-    """Marks of texts that a user gave to the command that made a run.
+    """Marks of texts that a user gave to the command of a run.
 
     Attributes:
-        salt: random text that prevents comparing marks of two runs.
-        values: option -> code (HMAC, SHA-256) of the settings of the run, the option and its text, in hexadecimals.
+        salt: random text that prevents a comparison of the marks of two runs.
+        values: option -> hexadecimal code (HMAC, SHA-256) of the settings of the run, the option and its text.
     """
 
     salt: str
@@ -35,22 +35,24 @@ class _Marks(TypedDict):
 
 
 class _Marked(TypedDict, total=False):
+    """Manifest with marks; `own` is absent or null in a run without marks."""
+
     settings: dict[str, Any]
     own: _Marks
 
 
 def marks(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> _Marks | None:
-    """Mark the options of a command that are texts, for the manifest of its run.
+    """Return marks of the text options of a command, for the manifest of the run.
 
-    A folder or file is marked by its absolute path, so that no other file of the same name passes for it.
+    A folder or file is marked by its absolute path, so that another file with an equal name does not match.
 
     Args:
-        settings: settings of the run, for which alone its marks are valid.
+        settings: settings of the run; marks are valid for these settings only.
         arguments: option -> value.
 
     Returns:
-        The marks, or None if there is no key and none can be kept. A run without marks is treated as that of a
-        stranger.
+        The marks; None if there is no key and a new key cannot be kept. A run without marks is treated as the run of
+        another person.
     """
     key = _key()
     if key is None:
@@ -61,43 +63,44 @@ def marks(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> _Marks |
 
 
 def is_own(run: Path | str, option: str, text: str) -> bool:
-    """Return whether this user gave a text, by an option, to the command that made a run.
+    """Return whether this user gave a text as an option to the command of a run.
 
     Args:
-        run: a run folder, or its manifest.
-        option: name of the option, such as ``model`` or ``data``.
+        run: path of a run folder or of its manifest.
+        option: name of the option, for example ``model`` or ``data``.
         text: value of the option.
     """
     path = Path(run)
     try:
-        manifest = path if path.name == MANIFEST else path / MANIFEST
-        content = read_bytes(manifest)
-        found: _Marked = {} if content is None else parse(content, _Marked, manifest, "run the command again")
+        file = path if path.name == MANIFEST else path / MANIFEST
+        content = read_bytes(file)
+        manifest: _Marked = {} if content is None else parse(content, _Marked, file, "run the command again")
     except StoreError:
         return False
-    own = found.get("own")
-    mark = None if own is None else own["values"].get(option)
+    given = manifest.get("own")
+    mark = None if given is None else given["values"].get(option)
     key = None if mark is None else _key()
-    if own is None or mark is None or key is None or len(text) > _LONGEST or not mark.isascii():
+    if given is None or mark is None or key is None or len(text) > _LONGEST or not mark.isascii():
         return False
-    return hmac.compare_digest(_mark(key, own["salt"], found.get("settings", {}), option, text), mark)
+    return hmac.compare_digest(_mark(key, given["salt"], manifest.get("settings", {}), option, text), mark)
 
 
 def _mark(key: bytes, salt: str, settings: Mapping[str, Any], option: str, text: str) -> str:
-    known = json.loads(to_json(settings))  # as in a manifest, with tuples as lists
-    marked = json.dumps([salt, known, option, _absolute(text)], sort_keys=True)
+    """Return the mark of an option's text."""
+    stored = json.loads(to_json(settings))  # as in a manifest, with tuples as lists
+    marked = json.dumps([salt, stored, option, _absolute(text)], sort_keys=True)
     return hmac.digest(key, marked.encode(), "sha256").hex()
 
 
 def _absolute(text: str) -> str:
-    """Return a text with its paths made absolute: the text itself, or parts of a list, or their ends."""
+    """Return a text with absolute paths: of the whole text, of the parts of a list, or of the ends of parts."""
     if os.path.lexists(text) or "," not in text:
         return _absolute_end(text)
     return ",".join(map(_absolute_end, text.split(",")))
 
 
 def _absolute_end(text: str) -> str:
-    """Return a text with its longest end that is a path made absolute, as in csv:FILE, NAME=FOLDER or ARCH/FILE."""
+    """Return a text whose longest end that is a path becomes absolute, as in csv:FILE, NAME=FOLDER or ARCH/FILE."""
     for start in (0, *(place + 1 for place, letter in enumerate(text) if letter in ":=/")):
         if os.path.lexists(text[start:]):
             return text[:start] + os.path.realpath(text[start:])
@@ -105,10 +108,10 @@ def _absolute_end(text: str) -> str:
 
 
 def _key() -> bytes | None:
-    """Return the user's key, which is made on first use; None if the key cannot be kept, or others can read it."""
-    given = os.environ.get("XDG_STATE_HOME", "")
+    """Return the user's key, which is made on first use; None if the key cannot be kept or others can read it."""
+    state = os.environ.get("XDG_STATE_HOME", "")
     try:
-        home = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"
+        home = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
         path = home / "clip-descriptions" / "key"
         if not path.exists():
             _make_key(path)
@@ -121,7 +124,7 @@ def _key() -> bytes | None:
 
 
 def _make_key(path: Path) -> None:
-    """Make a key; if several processes do this at once, all get the same key."""
+    """Make a key; processes that do this at the same time share the key."""
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     key = secrets.token_bytes(_BYTES)

@@ -1,4 +1,4 @@
-"""Place of a cell in the grid of a sweep, and the names of its files. No torch."""
+"""Place of a cell in the grid of a sweep, and names of the cell's files. No torch."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Place(NamedTuple):
 
     @property
     def block(self) -> int:
-        """Number of the block whose output is the layer, counted from 0 as the authors' code does: layer - 1."""
+        """Number of the block whose output is the layer: layer - 1, since the authors' code counts blocks from 0."""
         return self.layer - 1
 
     @property
     def name(self) -> str:
-        """Name of the cell's files, without suffix."""
+        """Name of the cell's files without the suffix."""
         return f"layer{self.layer:02d}-size{self.size:03d}-seed{self.seed}"
 
     def edit_folder(self, folder: Path) -> Path:
@@ -48,16 +48,16 @@ class Place(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> Place | None:
-        """Return the place in the name of a file; None if the name has another form.
+        """Return the place that the name of a file holds; None if the name has another form.
 
         >>> Place.parse("layer06-size016-seed0"), Place.parse("layer06-size016-seed0 (1)")
         (Place(layer=6, size=16, seed=0), None)
         """
-        found = NAME.fullmatch(name)
-        place = cls(*map(int, found.groups())) if found else None
+        match = NAME.fullmatch(name)
+        place = cls(*map(int, match.groups())) if match else None
         return place if place is not None and place.name == name else None
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | pd.Series) -> Place:
-        """Return the place in a row of a table, or in the head of a cell's file."""
+        """Return the place that a row of a table, or the head of a cell's file, holds."""
         return cls(*(int(row[name]) for name in cls._fields))

@@ -1,4 +1,4 @@
-"""Ratings by norms of the words that a sweep attributes, kept in the run folder. No torch."""
+"""Ratings of a sweep's attributed words by norms, kept in the run folder. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATINGS = "ratings.json"
 
 
 class NoRatings(StoreError):
-    """Error of a run without the ratings of its words, which a sweep writes when all its cells are done."""
+    """Error of a run without ratings of its words; a sweep writes the ratings after its last cell."""
 
 
 class _RatingsFile(TypedDict):
@@ -31,7 +31,7 @@ class _RatingsFile(TypedDict):
 
 
 def keep_ratings(folder: RunFolder, norms: Sequence[Norm]) -> None:
-    """Write the ratings of the attributed words, which are the same in each cell.
+    """Write the ratings of the attributed words, which all cells share.
 
     Raises:
         StoreError: the first cell is damaged.
@@ -57,5 +57,5 @@ def read_ratings(folder: RunFolder, command: str) -> dict[str, dict[str, float]]
     """
     content = folder.read_file(RATINGS, _RatingsFile, PLAIN)
     if content is None:
-        raise NoRatings(f"'{folder.path}' lacks the ratings of its words ({RATINGS}); this adds them: {command}")
+        raise NoRatings(f"'{folder.path}' has no ratings of its words ({RATINGS}); add them with: {command}")
     return content["ratings"]

@@ -1,7 +1,7 @@
-"""Repetition of a run: `--config` gives a command the options of an earlier run, from its manifest. No torch.
+"""Repetition of a run: `--config` takes the options of an earlier run from its manifest. No torch.
 
-The manifest may come from somebody else. It is therefore checked like every file of a run, and it does not determine
-where and how the work is done. Whatever it names is loaded only if it is embedded or allowed.
+The manifest may come from another person. It is therefore checked like every run file, and it does not determine where
+and how the work is done. Models and data that it names are loaded only if they are embedded or allowed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from interp.runs.ownership import is_own
 from interp.runs.versions import VersionedSettings, check_version
 
 Config = TypeVar("Config")
-REMEDY = "bring back the file that the run left, or type the options themselves"
+REMEDY = "restore the file that the run wrote, or give the options without --config"
 
 
 class _Manifest(TypedDict):
@@ -37,60 +37,63 @@ class Replay(Generic[Config]):
     """Argument `earlier` of `interp.cli.parse`, which takes the options of an earlier run of the same command.
 
     Attributes:
-        kind: kind of the command's runs.
-        preset: preset of the command: function from options to the defaults that follow from them.
+        kind: kind of the runs of the command.
+        preset: function from options to the defaults that follow from the options.
     """
 
     kind: str
     preset: Callable[[Config], Mapping[str, Any]]
 
-    def __call__(self, run: str, own: Config, ready: Callable[[Sequence[str]], Config]) -> Config:
+    def __call__(self, run: str, typed: Config, ready: Callable[[Sequence[str]], Config]) -> Config:
         """Return the options of a run, overridden by the typed options.
 
         Args:
-            run: its folder, or its manifest.
-            own: options that were typed, without those of the run.
-            ready: function from words to the options that follow if these words precede the typed words.
+            run: path of the run folder or of its manifest.
+            typed: options of this command line alone.
+            ready: function from words to the options of a command line that begins with these words and continues
+                with the typed words.
 
         Raises:
-            UserError: the run cannot be read, or belongs to another command or version; no folder was named for the new
-                run; or the run names something to be loaded that is neither named by this command nor embedded.
+            UserError: the run cannot be read, or belongs to another command or version; the new run has no folder; or
+                the run names a model or data that are neither typed nor embedded.
         """
-        if isinstance(out := getattr(own, "out", None), DefaultName) or out is None:
-            raise UserError("--config runs a run again in another folder; name that with --out")
-        found = ready(self._words(run, type(own)))
-        if getattr(own, "trust_run", False):
-            return found
+        if isinstance(out := getattr(typed, "out", None), DefaultName) or out is None:
+            raise UserError("--config repeats a run in another folder; give that folder with --out")
+        options = ready(self._words(run, type(typed)))
+        if getattr(typed, "trust_run", False):
+            return options
         foreign = {
             flag(field.name): value
-            for field in options_of(type(own), LOADED)
-            if (value := getattr(found, field.name)) != getattr(own, field.name)
+            for field in options_of(type(typed), LOADED)
+            if (value := getattr(options, field.name)) != getattr(typed, field.name)
             and not (re.fullmatch(field.metadata["loads"], str(value)) or is_own(run, field.name, str(value)))
         }
         if foreign:
-            named = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())
+            listed = ", ".join(f"{name} {quoted(value)}" for name, value in foreign.items())
             raise UserError(
-                f"{quoted(run)} names {named}, which this command does not; add --trust-run to load that, or give "
-                f"{' and '.join(foreign)} beside --config"
+                f"{quoted(run)} would load {listed}, and may come from another person; add --trust-run to allow "
+                f"that, or give {' and '.join(foreign)} in addition to --config"
             )
-        return found
+        return options
 
     def _words(self, run: str, config: type[Config]) -> list[str]:
-        """Return the words for the options of the run, without defaults and without options that no run passes on."""
+        """Return the command-line words of the run, without defaults and without options about the work."""
         before, given = self._arguments(run, config)
-        usual = _defaults(config) | dict(self.preset(before))
+        defaults = _defaults(config) | dict(self.preset(before))
         words = []
         for name in sorted(given - {field.name for field in options_of(config, WORK)}):
             value = getattr(before, name)
-            if is_default(value, usual[name]):
+            if is_default(value, defaults[name]):
                 continue
             if value is None or value is False or "\0" in str(value):
-                raise UserError(f"{quoted(run)} says {flag(name)} {quoted(value)}, which cannot be typed; {REMEDY}")
+                raise UserError(
+                    f"{quoted(run)} has {flag(name)} {quoted(value)}, which no command line can express; {REMEDY}"
+                )
             words.append(flag(name) if value is True else f"{flag(name)}={value}")
         return words
 
     def _arguments(self, run: str, config: type[Config]) -> tuple[Config, set[str]]:
-        """Return the arguments of a run, and the names of the arguments in its manifest."""
+        """Return the arguments of a run, and the names of the arguments that its manifest has."""
         from pydantic import create_model
 
         from interp.runs.content import parse
@@ -103,20 +106,23 @@ class Replay(Generic[Config]):
             path /= MANIFEST
         data = read_bytes(path)
         if data is None:
-            raise StoreError(f"no file {quoted(run)}; --config takes a run folder, or the {MANIFEST} in it")
-        made: _Manifest = parse(data, _Manifest, path, REMEDY)
-        if (kind := made["settings"]["kind"]) != self.kind:
+            raise StoreError(f"{quoted(run)} does not exist; give --config a run folder, or the {MANIFEST} in it")
+        manifest: _Manifest = parse(data, _Manifest, path, REMEDY)
+        if (kind := manifest["settings"]["kind"]) != self.kind:
             raise UserError(
-                f"{quoted(run)} is a run of the kind {quoted(kind)}, and this command runs those of the kind "
-                f"'{self.kind}' again; give it to the command that made it"
+                f"{quoted(run)} is a run of the kind {quoted(kind)}, but this command only repeats runs of the kind "
+                f"'{self.kind}'; use the command that made the run"
             )
-        check_version(Path(run), made["settings"])
-        given = set(made["arguments"])
+        check_version(Path(run), manifest["settings"])
+        given = set(manifest["arguments"])
         if unknown := sorted(given - set(_defaults(config))):
-            raise UserError(f"{quoted(run)} has the argument {quoted(unknown[0])}, which is no option; {REMEDY}")
+            raise UserError(
+                f"{quoted(run)} has the argument {quoted(unknown[0])}, which is not an option of this command; {REMEDY}"
+            )
         record: Any = create_model("Record", arguments=(config, ...))
         return parse(data, record, path, REMEDY).arguments, given
 
 
 def _defaults(config: Any) -> dict[str, Any]:
+    """Return the default of each option."""
     return {field.name: field.default for field in dataclasses.fields(config)}

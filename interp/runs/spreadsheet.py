@@ -1,4 +1,4 @@
-"""Text for CSV files, protected against being read as a formula by a spreadsheet. No torch."""
+"""Text for CSV files that no spreadsheet reads as a formula. No torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of cells that a spreadsheet computes
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of formulas
 
 _NUMBER = re.compile(r"[+-](([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|nan)", re.IGNORECASE)
 
 
 def plain(cell: object) -> object:
-    """Return a cell for a CSV file: text that would be a formula gets an apostrophe in front; numbers are unchanged.
+    """Return a cell for a CSV file: an apostrophe precedes a text that looks like a formula; numbers do not change.
 
     >>> plain("=1+1"), plain("-0.5"), plain("-"), plain(-0.5), plain("star")
     ("'=1+1", '-0.5', '-', -0.5, 'star')
@@ -25,7 +25,7 @@ def plain(cell: object) -> object:
 
 
 def _in_one_row(cell: object) -> object:
-    """Return a cell with line breaks that pandas quotes; a lone carriage return would end the row."""
+    """Return a cell with line breaks that pandas quotes; a single carriage return would end the row."""
     return cell.replace("\r", "\n") if isinstance(cell, str) else cell
 
 
@@ -35,7 +35,7 @@ def _is_number(text: str) -> bool:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Return a table as CSV with every digit and without its index; its texts and column names are `plain`."""
+    """Return a table as CSV with all digits and without its index; texts and column names are `plain`."""
     safe = frame.rename(columns=plain)
     texts = [place for place, kind in enumerate(frame.dtypes) if str(kind).startswith(("object", "str"))]
     for place in texts:

@@ -1,4 +1,4 @@
-"""Files of weights in a run folder, and a check that they are unchanged. No torch."""
+"""Checksums of the weights in a run folder, and a check against them. No torch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from interp.runs.files import MANIFEST, StoreError, check_file, read_bytes
 from interp.runs.versions import VersionedSettings, check_version
 
 KIND = "finetune"
-REMEDY = "bring the file back, or fine-tune again in another folder"
+REMEDY = "restore the file, or fine-tune again in another folder"
 
 
 class WeightsChanged(StoreError):
-    """Error of weights that are missing or differ from the weights that a run left."""
+    """Error of weights that are missing or were changed after a run wrote them."""
 
 
 class _Manifest(TypedDict):
     settings: VersionedSettings
-    weights: NotRequired[dict[str, str]]  # of a finished run
+    weights: NotRequired[dict[str, str]]  # file -> checksum, in a finished run
 
 
 class _Kind(TypedDict, total=False):
@@ -35,7 +35,7 @@ class _AnyManifest(TypedDict, total=False):
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is that of a fine-tuned run; other programs also have files with the manifest's name.
+    """Return whether a folder holds a fine-tuned run; other programs also write files named manifest.json.
 
     Raises:
         StoreError: the folder is a run whose manifest is damaged.
@@ -53,7 +53,7 @@ def is_run(folder: Path) -> bool:
 
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of each existing file, by name."""
+    """Return the SHA-256 of each existing file by file name."""
     return {name: _checksum(folder / name) for name in names if (folder / name).exists()}
 
 
@@ -61,23 +61,24 @@ def check_run_weights(folder: Path) -> None:
     """Check the weights of a fine-tuned run; a folder without a manifest passes.
 
     Raises:
-        StoreError: the run is damaged, or of another version.
-        WeightsChanged: files whose checksums the manifest keeps are missing or were changed.
+        StoreError: the run is damaged or has another version.
+        WeightsChanged: a file with a checksum in the manifest is missing or was changed.
     """
     data = read_bytes(folder / MANIFEST)
     if data is None:
         return
-    known: _Manifest = parse(data, _Manifest, folder / MANIFEST, REMEDY)
-    check_version(folder, known["settings"])
-    for name, checksum in known.get("weights", {}).items():
+    manifest: _Manifest = parse(data, _Manifest, folder / MANIFEST, REMEDY)
+    check_version(folder, manifest["settings"])
+    for name, checksum in manifest.get("weights", {}).items():
         path = folder / Path(name).name
         if not path.exists():
-            raise WeightsChanged(f"'{path}' is missing, which the run left; {REMEDY}")
+            raise WeightsChanged(f"cannot find '{path}', which the run left; {REMEDY}")
         if _checksum(path) != checksum:
-            raise WeightsChanged(f"'{path}' was changed since the run left it: its checksum does not fit; {REMEDY}")
+            raise WeightsChanged(f"'{path}' was changed after the run wrote it: its checksum does not match; {REMEDY}")
 
 
 def _checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     try:
         check_file(path)
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""`python -m interp.scoring FILE`: score the alt texts of a spreadsheet, and show them on a page."""
+"""Command `python -m interp.scoring FILE`: score the alt texts of a table and write a page about them."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ if TYPE_CHECKING:
     from interp.scoring.rows import AltTexts
 
 PROG = "python -m interp.scoring"
-_LISTED, _WORST = 20, 5  # numbers of rows that the terminal shows
+_LISTED, _WORST = 20, 5  # largest numbers of rows without a score, and of lowest scores, that the terminal shows
 DESCRIPTION = """\
-Score how well each alt text of a table fits its image, for each model that is named, and write a page that lists the
-texts from the lowest score to the highest, with the words that raise and lower it.
+Score how well each alt text of a table fits its image, with one or more models. Write a page that lists the texts from
+the lowest score to the highest, with the words that raise and lower each score.
 
 The table is a CSV file (commas, semicolons or tabs, in any encoding) or a spreadsheet (.xlsx, .ods). One column holds
-paths of images, relative to the folder of the table; one holds texts. Rows that cannot be scored are listed, with the
-reason, and the others are scored.
+the paths of the images, relative to the folder of the table. Another column holds the texts. Rows that cannot be scored
+are listed with the reason. All other rows are scored.
 
-A score is no measure of quality: the page says how far it can be believed."""
+A score does not measure quality. The page explains how far to trust a score."""
 EPILOG = """\
 examples:
   clip-descriptions score alts.xlsx --model openai/clip-vit-base-patch32
       writes alts-scores/scores.csv and alts-scores/scores.html
   clip-descriptions score alts.csv --model base --model runs/iit-das
-      before and after a fine-tuning, and the difference
+      compares scores before and after fine-tuning
   clip-descriptions score alts.csv --image file --text alt --model models/mine
 
-exit status: 0, 1 if there are rows that cannot be scored, 2 if nothing can be"""
+exit status: 0 if all rows were scored, except decorative images; 1 if other rows could not be scored; 2 if no row
+could be scored"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +47,19 @@ class _ScoreConfig(DeviceOptions):
     """The table."""
 
     file: str = argument("table of alt texts: .csv, .tsv, .xlsx, .ods", metavar="FILE")
-    image: str | None = option(None, "column with the paths of images; by default guessed", metavar="COLUMN")
-    text: str | None = option(None, "column with the texts; by default guessed", metavar="COLUMN")
+    image: str | None = option(None, "column with the paths of the images; guessed by default", metavar="COLUMN")
+    text: str | None = option(None, "column with the texts; guessed by default", metavar="COLUMN")
     model: tuple[str, ...] = option(
         (),
-        "a local folder, a fine-tuned run, a hub id, a checkpoint of open_clip, or base for the base of the next "
-        "model; give the option again for another model",
+        "model: a local folder, a fine-tuned run, a hub id, a checkpoint of open_clip, or base for the base of the "
+        "next model; repeat the option for each further model",
         metavar="MODEL",
         again=True,
         loads="toy",
     )
-    words: int = option(50, "texts whose words are shaded, those of the lowest scores; 0 for none", least=0)
-    out: str | None = option(None, "folder of the results; by default the name of the table and -scores", metavar="DIR")
-    trust_run: bool = option(False, "load what the files of a run name besides, such as a base from elsewhere")
+    words: int = option(50, "number of texts whose words are shaded, from the lowest score on; 0 for none", least=0)
+    out: str | None = option(None, "folder of the results; by default, the table's name with -scores", metavar="DIR")
+    trust_run: bool = option(False, "also load models to which the files of a run refer, such as a base from elsewhere")
 
     @property
     def folder(self) -> Path:
@@ -70,7 +71,7 @@ class _ScoreConfig(DeviceOptions):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     config = cli.parse(_ScoreConfig, PROG, DESCRIPTION, EPILOG, argv)
-    return cli.run(lambda: _score(config), on_interrupt=lambda: "images that were embedded are kept: run it again")
+    return cli.run(lambda: _score(config), on_interrupt=lambda: "embedded images are kept; to continue, run it again")
 
 
 def _score(config: _ScoreConfig) -> int:
@@ -79,21 +80,22 @@ def _score(config: _ScoreConfig) -> int:
 
     cli.check_bounds(config)
     if not config.model:
-        raise UserError("no model is named; add, for example, --model openai/clip-vit-base-patch32")
+        raise UserError("no model given; add a model, for example --model openai/clip-vit-base-patch32")
     check_bases(config.model)
     table = read_alt_texts(config.file, config.image, config.text)
     print("".join(f"note: {note}\n" for note in table.notes), end="")
-    lacking = [row for row in table.rows if row.problem]
-    print(f"{plural(len(table.rows), 'row')} in '{table.file}', {len(lacking)} of which cannot be scored", flush=True)
-    print("".join(f"  row {row.number}: {row.problem} ({shown(row.image)})\n" for row in lacking[:_LISTED]), end="")
-    if len(lacking) > _LISTED:
-        print(f"  and {len(lacking) - _LISTED} more, see the page")
+    unusable = [row for row in table.rows if row.problem]
+    print(f"{plural(len(table.rows), 'row')} in '{table.file}', {len(unusable)} of which cannot be scored", flush=True)
+    print("".join(f"  row {row.number}: {row.problem} ({shown(row.image)})\n" for row in unusable[:_LISTED]), end="")
+    if len(unusable) > _LISTED:
+        print(f"  and {plural(len(unusable) - _LISTED, 'more row')}; the page lists all of them")
     check_named(*(name for name in config.model if name != BASE))
     check_results(config.folder, Path(config.file))
-    return _computed(config, table)
+    return _write_results(config, table)
 
 
-def _computed(config: _ScoreConfig, table: AltTexts) -> int:
+def _write_results(config: _ScoreConfig, table: AltTexts) -> int:
+    """Score the table, write and print the results, and return the exit status."""
     from interp.cli.progress import Bar
     from interp.clip.bases import named_models
     from interp.clip.loading import load_clip
@@ -117,16 +119,16 @@ def _computed(config: _ScoreConfig, table: AltTexts) -> int:
         scored = shade_words(scored, clips[-1], images, config.words, config.folder, bar.update)
     page = write_page(scored, config.folder)
     if "toy" in names:
-        print("note: toy knows only its own drawn pictures: its scores of others mean nothing")
+        print("note: the model toy only knows its own drawn pictures; its scores of other pictures are meaningless")
     print("".join(f"note: {note}\n" for note in scored.notes), end="")
     print("".join(f"  row {row.number}: {row.problem}\n" for row in unreadable[:_LISTED]), end="")
-    print(f"\nlowest scores of {len(scored.table.usable)}{f', by {names[-1]}' if len(names) > 1 else ''}:")
+    print(f"\nlowest of {plural(len(scored.table.usable), 'score')}{f' by {names[-1]}' if len(names) > 1 else ''}:")
     for place in scored.worst_first[:_WORST]:
         row = scored.table.rows[place]
         print(cli.cut(f"  {number(scored.scores[-1, place])}  row {row.number}  {shown(row.text, 100)}", cli.WIDTH))
     print(f"\n{cli.wrapped(f'Note: {BRIEFLY}.')}\n")
     print(f"look at  {page}  in a browser")
-    print(f"         {csv}  every row, also in a spreadsheet")
+    print(f"         {csv}  in a spreadsheet; it has all rows")
     return int(any(row.problem and not row.decorative for row in scored.table.rows))
 
 

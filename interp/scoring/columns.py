@@ -1,4 +1,4 @@
-"""Columns of images and of texts in a table of alt texts, named by the user or guessed. No torch."""
+"""Columns of images and texts in a table of alt texts, given by the user or guessed. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.errors import quoted
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 
-# Names in the languages of the European Union and some others, as `_bare` returns them; the most certain come first.
+# Names in the languages of the European Union and in several others, as `_bare` returns them, from the clearest on.
 _IMAGE_NAMES = re.findall(
     r"\w+",
     """
@@ -39,73 +39,74 @@ _TEXT_NAMES = re.findall(
     描述 文本 대체텍스트 설명     النصالبديل وصف טקסטחלופי תיאור alternatifmetin açıklama metin
     """,
 )
-_OTHER_PATHS = re.compile(r"^(https?|ftp|data|file):", re.IGNORECASE)
-_LOOKED_AT = 200  # number of rows
-_MOSTLY = 0.5
+_ADDRESS = re.compile(r"^(https?|ftp|data|file):", re.IGNORECASE)
+_SAMPLED_ROWS = 200  # number of rows from which columns are guessed
+_MAJORITY = 0.5
 
 
 def find_columns(table: Table, image: str | None, text: str | None) -> tuple[str, str, str | None]:
-    """Return the columns of images and of texts, and a sentence if one of them was guessed.
+    """Return the column of images, the column of texts, and a sentence if either of them was guessed.
 
-    A column is guessed by its name, else by its content: paths of pictures, or the longest texts of all.
+    A column is guessed by its name, or else by its content: paths of pictures, or the longest texts of the table.
 
     Args:
         table: table of alt texts.
-        image, text: columns that the user named, in upper or lower case.
+        image, text: columns given by the user, in upper or lower case.
 
     Raises:
-        DataError: there is no such column, or no column to guess.
+        DataError: a given column does not exist, or no column can be guessed.
     """
     given = {"--image": image, "--text": text}
     named = {option: _named(table, option, name) for option, name in given.items() if name is not None}
     shares = _shares_of_pictures(table, named.values())
-    likely = [column for column in sorted(shares, key=lambda one: -shares[one]) if shares[column] > _MOSTLY]
+    likely = [column for column in sorted(shares, key=lambda name: -shares[name]) if shares[column] > _MAJORITY]
     images = named.get("--image") or _by_name(likely, _IMAGE_NAMES) or next(iter(likely), None)
     images = images or _by_name(shares, _IMAGE_NAMES)
     if images is None:
         raise DataError(
-            f"cannot tell which column of '{table.file}' holds the images: name it with --image; {_has(table)}"
+            f"cannot tell which column of '{table.file}' holds the images: name it with --image; {_columns(table)}"
         )
     others = [column for column in table.columns if column and column != images]
-    texts = named.get("--text") or _by_name(others, _TEXT_NAMES) or _with_texts(table, images)
+    texts = named.get("--text") or _by_name(others, _TEXT_NAMES) or _longest_texts(table, images)
     if texts is None:
         raise DataError(
-            f"cannot tell which column of '{table.file}' holds the texts: name it with --text; {_has(table)}"
+            f"cannot tell which column of '{table.file}' holds the texts: name it with --text; {_columns(table)}"
         )
     if images == texts:
         raise DataError(
-            f"images and texts cannot both be in the column {quoted(images)} of '{table.file}'; {_has(table)}"
+            f"images and texts cannot both be in the column {quoted(images)} of '{table.file}'; {_columns(table)}"
         )
     if len(named) == len(given):
         return images, texts, None
     return (
         images,
         texts,
-        (f"images are taken from the column '{images}', texts from '{texts}'; name others with --image and --text"),
+        f"column '{images}' is used for the images and '{texts}' for the texts; --image and --text change that",
     )
 
 
 def is_address(path: str) -> bool:
-    """Return whether a path is a web address, or holds the picture itself."""
-    return bool(_OTHER_PATHS.match(path))
+    """Return whether a path is a web address or a data URL."""
+    return bool(_ADDRESS.match(path))
 
 
 def _named(table: Table, option: str, name: str) -> str:
-    """Return the column that the user named."""
+    """Return the column that an option gives, in the letters of the table."""
     column = unicodedata.normalize("NFC", name).strip().lower()
-    known = {unicodedata.normalize("NFC", known): known for known in table.columns}
-    if column not in known:
-        raise DataError(f"'{table.file}' has no column {quoted(name)} for {option}; {_has(table)}")
-    return known[column]
+    columns = {unicodedata.normalize("NFC", name): name for name in table.columns}
+    if column not in columns:
+        raise DataError(f"'{table.file}' has no column {quoted(name)} for {option}; {_columns(table)}")
+    return columns[column]
 
 
-def _has(table: Table) -> str:
-    read = f" ({table.notes[-1]})" if table.notes else ""
-    return f"its first row must name the columns; it has: {table.listed}{read}"
+def _columns(table: Table) -> str:
+    """Return the columns of a table as the end of an error message."""
+    note = f" ({table.notes[-1]})" if table.notes else ""
+    return f"the first row must hold the names of the columns, which are: {table.listed}{note}"
 
 
 def _bare(name: str) -> str:
-    """Return a name without case, accents, spaces and signs.
+    """Return a name in lower case, without accents, spaces and signs.
 
     >>> _bare("Alt-Text"), _bare("Größe (px)"), _bare("Descripción")
     ('alttext', 'grossepx', 'descripcion')
@@ -115,26 +116,26 @@ def _bare(name: str) -> str:
 
 
 def _by_name(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """Return the column whose name comes first in a list of names."""
+    """Return the column whose name comes first in a list of names; None if no name is in the list."""
     order = {_bare(name): place for place, name in reversed(list(enumerate(names)))}
-    known = [column for column in columns if _bare(column) in order]
-    return min(known, key=lambda column: order[_bare(column)], default=None)
+    matches = [column for column in columns if _bare(column) in order]
+    return min(matches, key=lambda column: order[_bare(column)], default=None)
 
 
-def _shares_of_pictures(table: Table, taken: Collection[str]) -> dict[str, float]:
-    """Return the share of cells that end like file names of pictures, for each column."""
+def _shares_of_pictures(table: Table, given: Collection[str]) -> dict[str, float]:
+    """Return for each column that the user did not give the share of cells with the suffix of a picture file."""
     cells = _cells(table)
-    columns = (column for column in table.columns if column and column not in taken)
+    columns = (column for column in table.columns if column and column not in given)
     return {column: fmean(map(_is_picture, cells.get(column, [""]))) for column in columns}
 
 
-def _with_texts(table: Table, images: str) -> str | None:
-    """Return the column with the longest texts, among columns in which most texts have several words."""
+def _longest_texts(table: Table, images: str) -> str | None:
+    """Return the column with the longest texts, among the columns in which most texts have several words."""
     cells = {column: texts for column, texts in _cells(table).items() if column != images}
     several = {
         column: texts
         for column, texts in cells.items()
-        if fmean(len(text.split()) > 1 and not is_address(text) for text in texts) > 0.5
+        if fmean(len(text.split()) > 1 and not is_address(text) for text in texts) > _MAJORITY
     }
     return max(several, key=lambda column: fmean(map(len, several[column])), default=None)
 
@@ -145,5 +146,5 @@ def _is_picture(cell: str) -> bool:
 
 def _cells(table: Table) -> dict[str, list[str]]:
     """Return the filled cells of the first rows, by column."""
-    columns = {column: [row[column] for row in table.rows[:_LOOKED_AT]] for column in table.columns if column}
+    columns = {column: [row[column] for row in table.rows[:_SAMPLED_ROWS]] for column in table.columns if column}
     return {column: filled for column, cells in columns.items() if (filled := [cell for cell in cells if cell])}

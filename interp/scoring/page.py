@@ -1,4 +1,4 @@
-"""Page of scores of alt texts: one HTML file that needs only a browser. No torch."""
+"""Page with the scores of alt texts: one HTML file that needs only a browser. No torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FILE = "scores.html"
 _BARS, _WIDTH, _HEIGHT, _FOOT = 40, 640, 120, 20
-_FILTERS = {"cut": "cut", "twin": "duplicates", "changed": "with a changed image"}
+_FILTERS = {"cut": "cut texts", "twin": "duplicates", "changed": "changed images"}
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,13 @@ class _Text:
 
     Attributes:
         row: number of the row in the table.
-        rank: rank by the score, the lowest first.
+        rank: rank of the score; the lowest score has rank 1.
         image: path of the image.
         thumbnail: JPEG in base 64.
-        text, unread: letters that the last model reads, and letters that it does not read.
-        scores: score by each model, as text.
-        difference: score by the last model minus score by the first; None for a single model.
+        text: part of the text that the model with the smallest context reads.
+        unread: rest of the text.
+        scores: score of each model, as text.
+        difference: score of the last model minus score of the first; None for a single model.
         words: each word with its attribution and its colour; empty if the text was not attributed.
         notes: phrases about the row.
         marks: keys of `_FILTERS`, separated by spaces.
@@ -56,6 +57,8 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Bar:
+    """Bar of a histogram, in pixels."""
+
     x: float
     y: float
     width: float
@@ -64,6 +67,8 @@ class _Bar:
 
 @dataclass(frozen=True)
 class _Tick:
+    """Label below a histogram."""
+
     x: float
     anchor: str
     text: str
@@ -71,7 +76,7 @@ class _Tick:
 
 @dataclass(frozen=True)
 class _Histogram:
-    """Histogram of scores; `words` describes the picture."""
+    """Histogram of scores; `words` is its text alternative."""
 
     title: str
     words: str
@@ -105,7 +110,7 @@ def write_page(scored: ScoredTexts, folder: Path) -> Path:
 
 
 def number(score: float) -> str:
-    """Return a score as shown on the page.
+    """Return a score as the page shows it.
 
     >>> number(-0.0312)
     '−0.031'
@@ -114,23 +119,30 @@ def number(score: float) -> str:
 
 
 def _summary(scored: ScoredTexts) -> str:
+    """Return the number of scored rows and the spread of their scores, as sentences."""
     rows, usable = scored.table.rows, scored.table.usable
-    whole = f"{len(usable)} of {plural(len(rows), 'row')} are scored by {listed(scored.models)}"
+    count = f"{len(usable)} of {plural(len(rows), 'row')} {'has' if len(usable) == 1 else 'have'} a score"
+    count += f" by {listed(scored.models)}."
     if not usable:
-        return f"{whole}."
+        return count
     last = scored.scores[-1][usable]
-    return f"{whole}: {number(last.min())} to {number(last.max())}, median {number(float(np.median(last)))}."
+    model = f" of {scored.models[-1]}" if len(scored.models) > 1 else ""
+    return (
+        f"{count} The scores{model} range from {number(last.min())} to {number(last.max())}, "
+        f"with median {number(float(np.median(last)))}."
+    )
 
 
 def _texts(scored: ScoredTexts) -> list[_Text]:
+    """Return the scored texts for the page, from the lowest score to the highest."""
     twins, notes = duplicates(scored), notes_of(scored)
     sizes = [abs(value) for words in scored.words.values() for _, value in words]
     reach = float(np.quantile(sizes, 0.98)) if sizes else 1.0
     texts = []
     for rank, place in enumerate(scored.worst_first, start=1):
-        row, picture, own = scored.table.rows[place], scored.pictures[place], scored.scores[:, place]
+        row, picture, values = scored.table.rows[place], scored.pictures[place], scored.scores[:, place]
         if picture is None:
-            raise RuntimeError("a scored row has a picture")
+            raise RuntimeError("a scored row has no picture")
         marks = {"cut": scored.cut[place], "twin": twins[place], "changed": picture.changes}
         texts.append(
             _Text(
@@ -140,18 +152,18 @@ def _texts(scored: ScoredTexts) -> list[_Text]:
                 picture.thumbnail or "",
                 row.text[: scored.letters[place]],
                 row.text[scored.letters[place] :],
-                [number(score) for score in own],
-                float(own[-1] - own[0]) if len(own) > 1 else None,
+                [number(score) for score in values],
+                float(values[-1] - values[0]) if len(values) > 1 else None,
                 [(word, value, as_hex(shade(value, reach))) for word, value in scored.words.get(place, [])],
                 [*notes[place], *twins[place]],
-                " ".join(key for key, there in marks.items() if there),
+                " ".join(key for key, value in marks.items() if value),
             )
         )
     return texts
 
 
 def _histograms(scored: ScoredTexts) -> list[_Histogram]:
-    """Return one histogram for each model, on a common scale."""
+    """Return a histogram for each model, on a common scale; none if all scores are equal."""
     usable = scored.table.usable
     if len(usable) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Images of a table of alt texts: each is opened once, and gives a thumbnail and notes. No torch."""
+"""Images of a table of alt texts, with thumbnails and notes; each file is opened once. No torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _SIDE = 160  # pixels of the longer side of a thumbnail
-_AT_ONCE = 32  # decoded images that are in memory together
+_AT_ONCE = 32  # number of decoded images in memory
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Picture:
 def open_pictures(
     paths: Sequence[Path], on_image: Callable[[], object] = lambda: None
 ) -> Iterator[tuple[list[Picture], list[Image]]]:
-    """Open images, a few at a time, so that memory holds few of them.
+    """Open images, at most 32 at a time to save memory.
 
     Args:
         paths: files of the images.
         on_image: callback after each image.
 
     Yields:
-        For the next paths, a `Picture` of each, and the decoded images of those that can be read.
+        A `Picture` for each of the next paths, and the decoded images of the readable files.
     """
     for start in range(0, len(paths), _AT_ONCE):
         pictures, images = [], []
@@ -60,6 +60,7 @@ def open_pictures(
 
 
 def _open(path: Path) -> tuple[Picture, Image | None]:
+    """Return the picture of a file, and its decoded image; None if the image cannot be read."""
     content: bytes | OSError
     try:
         content = read_file(path, MOST_IMAGE)
@@ -80,6 +81,7 @@ def _open(path: Path) -> tuple[Picture, Image | None]:
 
 
 def _thumbnail(image: Image) -> str:
+    """Return a small JPEG in base 64."""
     small = image.copy()
     small.thumbnail((_SIDE, _SIDE))
     file = io.BytesIO()

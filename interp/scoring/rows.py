@@ -13,7 +13,7 @@ from interp.data.words import NO_TEXT
 from interp.errors import quoted, shown
 from interp.scoring.columns import find_columns, is_address
 
-EMPTY = "no text: right for a decorative image, and nothing to score"
+EMPTY = "no text to score; an empty alt text is right for a decorative image"
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class _AltText:
 
     Attributes:
         number: number of the row as a spreadsheet shows it; the header is row 1.
-        image: path of the image, as the table has it.
+        image: path of the image, as written in the table.
         text: text in the composed form of Unicode (NFC), without surrounding spaces.
-        path: file of the image, if it exists.
-        problem: reason why the row cannot be scored; empty if it can.
+        path: file of the image; None if it does not exist.
+        problem: reason why the row cannot be scored; empty for a usable row.
     """
 
     number: int
@@ -36,7 +36,7 @@ class _AltText:
 
     @property
     def decorative(self) -> bool:
-        """True for a row with an image and no text."""
+        """True for a row with an image but no text."""
         return self.problem == EMPTY
 
 
@@ -56,54 +56,57 @@ class AltTexts:
 
     @property
     def usable(self) -> list[int]:
-        """Numbers of the rows that can be scored, counted from 0."""
+        """Places of the rows that can be scored, counted from 0."""
         return [place for place, row in enumerate(self.rows) if not row.problem]
 
 
 def read_alt_texts(path: Path | str, image: str | None = None, text: str | None = None) -> AltTexts:
-    """Read a table, and find the image of each row.
+    """Read a table and find the image of each row.
 
-    Paths are absolute or relative to the folder of the table. They may contain backslashes, and may be in either form
-    of Unicode.
+    Paths are absolute or relative to the folder of the table. They may contain backslashes. Their Unicode form may
+    be composed or decomposed.
 
     Args:
         path: file of the table.
-        image, text: names of the columns; by default guessed, see `interp.scoring.columns`.
+        image, text: names of the columns; `interp.scoring.columns` guesses missing names.
 
     Raises:
-        DataError: the table cannot be read, has no such columns, or has no row that can be scored.
+        DataError: the table cannot be read, lacks a column, or has no row that can be scored.
     """
     table = read_table(path, guess=True)
     images, texts, guess = find_columns(table, image, text)
     if not table.rows:
-        raise DataError(f"'{table.file}' holds no rows, only the header; write a row for each image")
+        raise DataError(f"'{table.file}' has a header but no rows; add a row for each image")
     files = NamedFiles(Path(path).parent)
     rows = tuple(_row(row, images, texts, files) for row in table.rows)
-    found = AltTexts(table.file, rows, (*table.notes, *([guess] if guess else [])))
-    if not found.usable:
-        raise DataError(_nothing(table, rows, images))
-    return found
+    alts = AltTexts(table.file, rows, (*table.notes, *([guess] if guess else [])))
+    if not alts.usable:
+        raise DataError(_no_usable_row(table, rows, images))
+    return alts
 
 
-def _nothing(table: Table, rows: tuple[_AltText, ...], images: str) -> str:
-    first = rows[0]
+def _no_usable_row(table: Table, rows: tuple[_AltText, ...], images: str) -> str:
+    """Return the error message for a table without a row that can be scored."""
+    first, count = rows[0], "the only row" if len(rows) == 1 else f"none of the {len(rows)} rows"
     return (
-        f"none of the {len(rows)} rows of '{table.file}' can be scored; row {first.number}: {first.problem} "
-        f"('{shown(first.image)}'); images are taken from the column {quoted(images)}, --image names another"
+        f"{count} of '{table.file}' can{'not' if len(rows) == 1 else ''} be scored; row {first.number}: "
+        f"{first.problem} ('{shown(first.image)}'); the column of the images is {quoted(images)}: "
+        "choose another with --image"
     )
 
 
 def _row(row: Row, images: str, texts: str, files: NamedFiles) -> _AltText:
+    """Return a row with the file of its image, or with its problem."""
     image, text = row[images], unicodedata.normalize("NFC", row[texts])
     if not image:
-        return _AltText(row.number, image, text, problem="no image is named")
+        return _AltText(row.number, image, text, problem="the row has no image")
     if is_address(image):
-        return _AltText(row.number, image, text, problem="an address, not a file: download the image first")
+        return _AltText(row.number, image, text, problem="the image is a web address; download it and give its path")
     path = files.find(image)
     if path is None:
         near = files.near(image)
-        meant = f"; is it '{shown(near)}'?" if near else ""
-        return _AltText(row.number, image, text, problem=f"the image is not there{meant}")
+        hint = f"; did you mean '{shown(near)}'?" if near else ""
+        return _AltText(row.number, image, text, problem=f"the image does not exist{hint}")
     if NO_TEXT.search(text):
-        return _AltText(row.number, image, text, path, "the text holds a sign that stands for no letter")
+        return _AltText(row.number, image, text, path, "the text contains an invalid character")
     return _AltText(row.number, image, text, path, "" if text else EMPTY)

@@ -1,4 +1,4 @@
-"""Statistics: correlations, means, shares and ratios with intervals, IIA. Plain functions of arrays."""
+"""Statistics as plain functions of arrays: IIA, correlations, means, shares and ratios with intervals."""
 
 from interp.stats.clusters import (
     clustered_mean,

@@ -12,10 +12,10 @@ from interp.stats.shares import preference
 
 
 def naive_bayes(left_out: Collection[str] = ()) -> Any:
-    """Return scikit-learn's multinomial naive Bayes of word counts, to be fitted on texts.
+    """Return an unfitted multinomial naive Bayes classifier of word counts, from scikit-learn.
 
     Args:
-        left_out: lower-case words that are not counted.
+        left_out: lower-case words that are ignored.
     """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.naive_bayes import MultinomialNB
@@ -25,12 +25,12 @@ def naive_bayes(left_out: Collection[str] = ()) -> Any:
 
 
 def bayes_preference(train: Sequence[str], test: Sequence[str], left_out: Collection[str] = ()) -> NDArray[np.float64]:
-    """Return 1 for each pair whose positive text is the likelier one by naive Bayes, 0 if it is not, 1/2 for a tie.
+    """Return 1 for each pair whose positive text is more likely by naive Bayes, 0 if less likely, 1/2 for a tie.
 
     Args:
         train: positive texts of the train pairs, then negative texts.
-        test: the same for the test pairs.
-        left_out: lower-case words that are not counted.
+        test: positive texts of the test pairs, then negative texts.
+        left_out: lower-case words that are ignored.
     """
     model = naive_bayes(left_out).fit(list(train), np.repeat([1, 0], len(train) // 2))
     odds = model.predict_log_proba(list(test))

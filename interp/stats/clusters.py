@@ -1,6 +1,6 @@
-"""Means, shares and differences of units that come in clusters.
+"""Means, shares and differences of clustered units.
 
-Each unit has one cluster, or one for its base and one for its source (`interp.stats.dyads`).
+A unit has one cluster, or one cluster for its base and one for its source (`interp.stats.dyads`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from interp.stats.spread import LEAST_CLUSTERS, LEAST_EFFECTIVE, Spread, Values,
 
 
 def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, what: str = "values") -> str:
-    """Return the reason why estimates from these clusters have no intervals; an empty string if they have intervals.
+    """Return the reason why estimates from given clusters have no intervals; an empty string if they have intervals.
 
     Args:
-        clusters, sources: as for `standard_error`.
-        what: noun for the values in these clusters; the message calls clusters articles.
+        clusters, sources: as in `standard_error`.
+        what: noun for the values; the message calls clusters articles.
 
     >>> too_few(["a", "b", "b"])
     'values come from 2 articles; at least 8 are needed'
@@ -35,19 +35,19 @@ def too_few(clusters: ArrayLike, sources: ArrayLike | None = None, *, what: str 
         return f"{what} come from {dyads.least} article{'s' * (dyads.least != 1)}; at least {LEAST_CLUSTERS} are needed"
     if not dyads.enough:
         return (
-            f"{what} come from {dyads.least} articles of so uneven size that these count as {dyads.effective:.1f}; "
+            f"{what} come from {dyads.least} articles, equivalent to {dyads.effective:.1f} of even size; "
             f"at least {LEAST_EFFECTIVE:g} are needed"
         )
     return ""
 
 
 def standard_error(values: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> float:
-    """Return the standard error of a mean of clustered values, the largest of three estimates (`interp.stats.dyads`).
+    """Return the standard error of a mean of clustered values: the largest of three estimates (`interp.stats.dyads`).
 
     Args:
         values: values, length n.
         clusters: image or article of each value (or of its base), length n.
-        sources: image or article of each value's source, length n, by the same names; if each value has a source.
+        sources: image or article of each value's source, length n, with the names of `clusters`; None without sources.
 
     Returns:
         The error; NaN with fewer than two clusters.
@@ -67,16 +67,16 @@ def clustered_mean(
 ) -> Estimate:
     """Return a mean with the interval mean ± t · `standard_error`, wider on the side of a long tail.
 
-    `interp.stats.spread.Spread.reaches` has the widths.
+    `interp.stats.spread.Spread.reaches` defines the widths.
 
     Args:
-        values, clusters, sources: as for `standard_error`.
-        weights: positive numbers of units that each unit stands for; equal by default. The interval is that of the
-            linearized ratio Σ w x / Σ w.
+        values, clusters, sources: as in `standard_error`.
+        weights: positive weights of the units; equal by default. The interval is that of the linearized ratio
+            Σ w x / Σ w.
 
     Returns:
         The mean. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`), or if all
-        values are the same.
+        values are equal.
 
     Raises:
         ValueError: lengths differ.
@@ -97,14 +97,14 @@ def clustered_mean(
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Weighted mean, as a plain mean of other values.
+    """Weighted mean in the form of a plain mean.
 
     Attributes:
         mean: Σ w x / Σ w.
-        values: values whose mean has the variance of the weighted mean: w / w̄ times the residual. A residual is too
-            small because its own cluster pulls the mean. Dividing by √(1 − 2 s + Σ s²) undoes this, where s is the
-            cluster's share of the weights; the part of it that clusters of even weight have is left to `dyads`.
-        effective: number of clusters of even weight, of the clusters or of the sources, whichever is smaller.
+        values: values whose plain mean has the variance of the weighted mean: w / w̄ times the residual. A residual is
+            too small because its own cluster pulls the mean. Division by √(1 − 2 s + Σ s²) corrects that, where s is
+            the share of the cluster in the weights. The correction for clusters of even weight is left to `dyads`.
+        effective: equivalent number of clusters of even weight, for clusters or for sources, whichever is smaller.
     """
 
     mean: float
@@ -113,7 +113,7 @@ class _Weighted:
 
     @classmethod
     def of(cls, x: Values, weights: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None) -> _Weighted:
-        """Linearize a weighted mean.
+        """Return the linearized form of a weighted mean.
 
         Raises:
             ValueError: lengths differ, or a weight is not positive.
@@ -134,13 +134,13 @@ class _Weighted:
 
     @property
     def enough(self) -> bool:
-        """True if clusters are of so even weight that estimates have intervals."""
+        """True if the weights of clusters are even enough for intervals of estimates."""
         return self.effective >= LEAST_EFFECTIVE - 1e-9
 
     def spread(self, spread_of: Callable[[Values], Spread]) -> Spread:
-        """Return the error of the mean, with no more degrees of freedom than clusters of even weight have."""
-        found = spread_of(self.values)
-        return replace(found, freedom=min(found.freedom, max(1.0, self.effective - 1)))
+        """Return the error of the mean; its degrees of freedom are at most those of clusters of even weight."""
+        plain = spread_of(self.values)
+        return replace(plain, freedom=min(plain.freedom, max(1.0, self.effective - 1)))
 
 
 def clustered_share(
@@ -152,21 +152,21 @@ def clustered_share(
     its width is positive even if every trial is a hit.
 
     n_eff = n / deff · (t_{n−1} / t)², where deff = V / (p(1 − p)/(n − 1)), V is the square of `standard_error`, and
-    t_{n−1} and t are 97.5th percentiles of t distributions, the latter with the degrees of freedom of V. Units that are
-    clusters of their own have n_eff = n and the interval of `wilson`. The design effect can be below 1, since ties, and
-    hits that are means over subspaces, vary less than a coin. If all hits are the same, no design effect can be
-    estimated. n_eff is then the number of clusters of even size, (Σ n_a)² / Σ n_a².
+    t_{n−1} and t are 97.5th percentiles of t distributions; t has the degrees of freedom of V. If every unit is a
+    cluster, n_eff is n and the interval is that of `wilson`. The design effect can be below 1, since ties and means of
+    hits over subspaces vary less than a coin. If all hits are equal, the design effect cannot be estimated, and
+    n_eff is the equivalent number of clusters of even size, (Σ n_a)² / Σ n_a².
 
     Args:
         hits: outcomes from 0 to 1 (1/2 is a tie), length n.
-        clusters, sources: as for `standard_error`.
-        weights: as for `clustered_mean`.
+        clusters, sources: as in `standard_error`.
+        weights: as in `clustered_mean`.
 
     Returns:
-        The share, and n. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`).
+        The share and n. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`).
 
     Raises:
-        ValueError: lengths differ, or a hit is not from 0 to 1.
+        ValueError: lengths differ, or a hit is not between 0 and 1.
 
     >>> from interp.stats import wilson
     >>> eight = [0, 1, 2, 3, 4, 5, 6, 7]
@@ -191,11 +191,11 @@ def clustered_share(
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None) -> Estimate:
-    """Return the mean of a minus that of b, measured on the same units: `clustered_mean` of the differences.
+    """Return the mean of a minus the mean of b on common units: `clustered_mean` of the differences.
 
     Args:
-        a, b: values of the same units in the same order, length n.
-        clusters, sources: as for `standard_error`.
+        a, b: values of common units in equal order, length n.
+        clusters, sources: as in `standard_error`.
 
     Raises:
         ValueError: lengths differ.
@@ -205,13 +205,13 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, sources: 
 
 
 def independent_difference(a: Estimate, b: Estimate) -> Estimate:
-    """Return a minus b, of two independent samples, with the interval that follows from their intervals.
+    """Return a minus b for two independent samples, with the interval that follows from both intervals.
 
     The interval reaches √((a − a_low)² + (b_high − b)²) below the difference and √((a_high − a)² + (b − b_low)²) above
     it (Newcombe 1998, method 10; Zou & Donner 2008).
 
     Returns:
-        The difference, and the smaller n. The interval is missing (NaN) if a or b has none.
+        The difference and the smaller n. The interval is missing (NaN) if a or b has no interval.
 
     >>> from interp.stats import wilson
     >>> round(independent_difference(wilson(56, 70), wilson(48, 80)).low, 4)
@@ -223,10 +223,10 @@ def independent_difference(a: Estimate, b: Estimate) -> Estimate:
 
 
 def score_interval(share: float, trials: float) -> tuple[float, float]:
-    """Return the 95 % interval of Wilson (1927) for a share of some trials, whose number need not be whole."""
+    """Return the 95 % interval of Wilson (1927) for a share of trials; the number of trials may be a fraction."""
     from scipy.special import ndtri  # slow to import
 
     z2 = float(ndtri(0.975)) ** 2 / trials
     reach = math.sqrt(z2 * (share * (1 - share) + z2 / 4))
     low, high = (share + z2 / 2 - reach) / (1 + z2), (share + z2 / 2 + reach) / (1 + z2)
-    return min(max(low, 0.0), share), max(min(high, 1.0), share)  # against rounding errors
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)  # corrects rounding errors

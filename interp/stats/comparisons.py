@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 def bradley_terry(wins: ArrayLike) -> NDArray[np.float64]:
     """Return log strengths with mean 0, by maximum likelihood: P(i beats j) = 1 / (1 + exp(s_j - s_i)).
 
-    It is a logistic regression without intercept, fitted by statsmodels.
+    Statsmodels fits the strengths as a logistic regression without an intercept.
 
     Args:
-        wins: how often each rival of a row beat each rival of a column, shape (m, m), not necessarily whole numbers.
+        wins: wins of the rival of each row over the rival of each column, shape (m, m); fractions are valid.
 
     Returns:
-        Shape (m,). All NaN where the data say nothing of some order: rivals fall into two groups, and none of the
-        first ever lost to one of the second, or they never met (Ford 1957).
+        Strengths, shape (m,). All are NaN if the data do not determine the strengths: the rivals fall into two groups
+        that never met, or no rival of one group ever lost to a rival of the other (Ford 1957).
 
     >>> bradley_terry([[0, 3], [1, 0]]).round(4).tolist()
     [0.5493, -0.5493]
@@ -38,7 +38,7 @@ def bradley_terry(wins: ArrayLike) -> NDArray[np.float64]:
     won = np.array([counts[i, j] for i, j in rows])
     met = won + np.array([counts[j, i] for i, j in rows])
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", PerfectSeparationWarning)  # of equal rivals, whose fit is perfect
+        warnings.simplefilter("ignore", PerfectSeparationWarning)  # the fit of equal rivals is perfect
         fitted = GLM(won / met, design[:, :-1], family=families.Binomial(), var_weights=met).fit(tol=1e-12)
     strengths = np.append(fitted.params, 0.0)
     return np.asarray(strengths - strengths.mean())

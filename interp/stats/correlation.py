@@ -1,4 +1,4 @@
-"""Correlations with bootstrap intervals, plain, partial, paired and averaged."""
+"""Plain, partial, paired and averaged correlations with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CorrelationMethod = Literal["pearson", "spearman"]
 
 
 def pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Return Pearson's r, optionally weighted; NaN if either side does not vary.
+    """Return Pearson's r, optionally weighted; NaN if x or y does not vary.
 
     >>> pearson([1, 2, 3], [1, 2, 3])
     1.0
@@ -26,7 +26,7 @@ def pearson(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> flo
     if len(a) < 2 or w.sum() <= 0:
         return math.nan
     w = w / w.sum()
-    least = 1e-24 * (w @ (a * a)), 1e-24 * (w @ (b * b))  # rounding errors of values that are all the same
+    least = 1e-24 * (w @ (a * a)), 1e-24 * (w @ (b * b))  # rounding errors of equal values
     a, b = a - w @ a, b - w @ b
     va, vb = w @ (a * a), w @ (b * b)
     if va <= least[0] or vb <= least[1]:
@@ -47,18 +47,18 @@ def correlate(
     """Return a correlation with a bootstrap interval that resamples whole clusters.
 
     Args:
-        x: values, length n; units with a NaN anywhere are left out.
+        x: values, length n; units with a NaN in any variable are omitted.
         y: other values, length n.
-        clusters: cluster of each unit, length n; by default each unit is a cluster. Clusters are resampled.
-        given: a third variable, length n, or several, shape (k, n). The correlation is then the partial correlation:
-            that of the residuals of x and y after a linear regression on these variables, which is fitted again in
-            every sample.
-        method: ``pearson``, or ``spearman`` (of ranks taken once, before resampling).
+        clusters: cluster of each unit, length n; by default, each unit is a cluster.
+        given: one further variable, length n, or several, shape (k, n). The result is then the partial correlation: the
+            correlation of the residuals of x and y after a linear regression on the further variables. Every sample has
+            a new regression.
+        method: ``pearson``, or ``spearman`` for ranks that are taken before resampling.
         draws: number of bootstrap samples.
         seed: seed of the samples.
 
     Returns:
-        r, the n that was used, and percentiles of r over the samples that define one; with fewer clusters, the
+        r, the number of units, and percentiles of r over the samples with a defined r. With fewer clusters, the
         percentiles are further out (`interp.stats.estimate.percentiles`). The interval is missing (NaN) if clusters are
         too few or of too uneven size (`too_few`).
 
@@ -83,15 +83,16 @@ def difference(
     method: CorrelationMethod = "pearson",
     draws: int = 2000,
 ) -> Estimate:
-    """Return r(x, y) - r(other, y) with a paired bootstrap interval: both are taken in the same resampled clusters.
+    """Return r(x, y) - r(other, y) with a paired bootstrap interval: each sample of clusters yields both.
 
     Args:
-        x, other: the two rivals, length n.
-        y: variable that both are correlated with, length n.
-        clusters, given, method, draws: as for `correlate`; units with a NaN anywhere are left out of both.
+        x, other: two rivals, length n.
+        y: variable with which both rivals are correlated, length n.
+        clusters, given, method, draws: as in `correlate`. Units with a NaN in any variable are omitted from both
+            correlations.
 
     Returns:
-        The difference, the n that was used, and percentiles over the samples that define both correlations, as for
+        The difference, the number of units, and percentiles over the samples that define both correlations, as in
         `correlate`. The interval is missing (NaN) if clusters are too few or of too uneven size (`too_few`).
 
     Raises:
@@ -106,15 +107,15 @@ def difference(
 
 
 def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000, seed: int = 0) -> Estimate:
-    """Return the mean of Pearson's r(x, y) over several x, such as results of models that differ in their seed.
+    """Return the mean of Pearson's r(x, y) over several x, for example results of models with different seeds.
 
     Args:
-        xs: variables, each of length n; units with a NaN anywhere are left out.
-        y: variable that each is correlated with, length n.
-        draws: number of bootstrap samples; each resamples the units of all variables alike.
+        xs: variables, each of length n; units with a NaN in any variable are omitted.
+        y: variable with which each x is correlated, length n.
+        draws: number of bootstrap samples; all variables share the units of a sample.
 
     Returns:
-        The mean, the n that was used, and a bootstrap interval as for `correlate`.
+        The mean, the number of units, and a bootstrap interval as in `correlate`.
     """
     (b, *rest), groups = _units({"y": y} | {f"x{i}": x for i, x in enumerate(xs)}, None, "pearson")
     mean, times = float(np.mean([pearson(a, b) for a in rest])), resamples(groups, draws, seed)
@@ -126,15 +127,15 @@ def mean_correlation(xs: Sequence[ArrayLike], y: ArrayLike, *, draws: int = 2000
 def _units(
     columns: dict[str, ArrayLike], clusters: ArrayLike | None, method: str
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """Return the units that have every value, as ranks for ``spearman``, and the number of each unit's cluster."""
+    """Return the units without NaN, as ranks for ``spearman``, and the number of each unit's cluster."""
     values = [np.asarray(column, np.float64) for column in columns.values()]
     if values[0].ndim != 1 or any(value.shape != values[0].shape for value in values):
         names, shapes = " and ".join(columns), " and ".join(str(value.shape) for value in values)
-        raise ValueError(f"{names} must be one-dimensional and of one length, got {shapes}")
+        raise ValueError(f"{names} must be one-dimensional and of equal length, got {shapes}")
     n = len(values[0])
     groups = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
     if len(groups) != n:
-        raise ValueError(f"clusters must be as long as x, got {len(groups)} for {n}")
+        raise ValueError(f"clusters must be as long as x, got {len(groups)} clusters for {n} values")
     if method not in ("pearson", "spearman"):
         raise ValueError(f"unknown method '{method}'; known: pearson, spearman")
     kept = np.logical_and.reduce([np.isfinite(value) for value in values])
@@ -149,7 +150,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def once(a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]]) -> float:
-    """Return the correlation of a and b, given others if there are any, each unit counted once."""
+    """Return the correlation of a and b with equal weights, partial if other variables are given."""
     if not given or len(a) < 2:
         return pearson(a, b)
     return float(weighted(a, b, given, np.ones((1, len(a))))[0])
@@ -158,15 +159,15 @@ def once(a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.
 def weighted(
     a: NDArray[np.float64], b: NDArray[np.float64], given: list[NDArray[np.float64]], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the correlation of a and b, given others, under each row of weights; NaN where it is undefined."""
+    """Return the correlation of a and b, partial if other variables are given, for each row of weights; or NaN."""
     return partial(covariances(np.stack([a, b, *given]), weights))
 
 
 def _covariates(given: ArrayLike | None) -> dict[str, ArrayLike]:
-    """Return covariates by name, for no covariate, one of length n, or several of shape (k, n)."""
+    """Return covariates by name: none, one of length n, or several of shape (k, n)."""
     if given is None:
         return {}
     values = np.asarray(given, np.float64)
     if values.ndim < 2:
         return {"given": values}
-    return {f"given {number}": one for number, one in enumerate(values)}
+    return {f"given {number}": row for number, row in enumerate(values)}

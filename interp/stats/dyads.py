@@ -1,23 +1,24 @@
-"""Units with one cluster for the base and one for the source, and the variance of their means.
+"""Variance of means over units that have a cluster for the base and a cluster for the source.
 
-An intervention has a base and a source text, each of an article, and the articles are a sample. Two units depend on
+An intervention has a base and a source text, each from an article, and the articles are a sample. Two units depend on
 each other if they share an article in any role: as base of both, as source of both, or as base of one and source of the
 other. The variance of a mean counts all these pairs of units (Aronow, Samii & Assenova 2015). Two-way clustering
-(Cameron, Gelbach & Miller 2011) leaves out the last kind of pairs, so its intervals may be too narrow.
+(Cameron, Gelbach & Miller 2011) omits the last kind of pairs, so its intervals may be too narrow.
 
-If articles are few and of uneven size, the sum over these pairs is too low on average, and varies much itself. Three
-estimates are therefore compared, and the largest is used, with its own degrees of freedom:
+With few articles of uneven size, the sum over these pairs is too low on average, and varies much itself. The variance
+is therefore the largest of three estimates, with the degrees of freedom of that estimate:
 
 - **independent**: s²/n, as if no two units depended on each other.
-- **common**: the variance if any two units that share an article have the same covariance. The covariance is estimated
-  by an analysis of variance, which weights large articles less than a sum of squares does (Donner & Klar 2000).
+- **common**: the variance under a model in which all pairs of units that share an article have the same covariance. The
+  covariance comes from an analysis of variance, which weights large articles less than a sum of squares does (Donner &
+  Klar 2000).
 - **robust**: the sum of the products of residuals over pairs of units that share an article. Under the model of the
   common covariance, a squared sum over an article is too low by a known factor, because the mean was subtracted. The
   factor is divided out (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018). This estimate is also valid if large
   articles vary more than small ones.
 
-Degrees of freedom are those of Satterthwaite (1946) under the model of the common covariance. For units that are
-clusters of their own, the result is s²/n with n - 1 degrees of freedom.
+Degrees of freedom follow Satterthwaite (1946) under the model of the common covariance. If every unit is a cluster, the
+result is s²/n with n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from interp.stats.spread import Spread, effective, enough, satterthwaite
 
-_LEAST_FREEDOM = 3.0  # of the robust estimate, whose t would be unbounded otherwise
-_MOST_CORRECTION = 10.0  # of the squared sum over a cluster
-_TINY = 1e-300  # stands for 0 in a denominator
+_LEAST_FREEDOM = 3.0  # least degrees of freedom of the robust estimate; with fewer, t would be unbounded
+_MOST_CORRECTION = 10.0  # largest factor of the squared sum over a cluster
+_TINY = 1e-300  # replaces 0 in a denominator
 
 Values = NDArray[np.float64]
 
 
 class _Form(NamedTuple):
-    """Estimate of the variance of a mean, as a quadratic form in the units' values.
+    """Quadratic form in the units' values that estimates the variance of a mean.
 
     Attributes:
         name: ``independent``, ``common`` or ``robust``.
@@ -53,10 +54,10 @@ class _Form(NamedTuple):
 
 @dataclass(frozen=True)
 class _Dyads:
-    """Clusters of n units, numbered alike for bases and sources.
+    """Clusters of n units, with common numbers for bases and sources.
 
     Attributes:
-        base, source: number of the cluster of each unit, length n; each number from 0 to the largest occurs.
+        base, source: number of the cluster of each unit, length n; all numbers from 0 to the largest occur.
     """
 
     base: NDArray[np.int64]
@@ -79,7 +80,7 @@ class _Dyads:
         return max(forms, key=lambda form: self.covariance(x, x, form))
 
     def covariance(self, a: Values, b: Values, form: _Form) -> float:
-        """Return the estimated covariance of two means; the variance if both means are the same."""
+        """Return the estimated covariance of two means; the variance if `a` is `b`."""
         n, a, b = len(a), a - a.mean(), b - b.mean()
         if form.name == "independent":
             return float(a @ b) / (n - 1) / n
@@ -102,10 +103,7 @@ class _Dyads:
 
     @property
     def effective(self) -> float:
-        """Number of clusters of even size (`effective`) that is equivalent to the clusters.
-
-        This is the number for bases or for sources, whichever is smaller.
-        """
+        """Equivalent number of clusters of even size (`effective`), for bases or for sources, whichever is smaller."""
         return min(map(effective, self._sizes))
 
     @property
@@ -115,7 +113,7 @@ class _Dyads:
 
     @property
     def named_twice(self) -> bool:
-        """True if bases and sources come in the same clusters, but under other names as sources."""
+        """True if bases and sources have the same clusters, but under different names."""
         if not len(self.base) or np.intersect1d(self.base, self.source).size:
             return False
         return len(set(map(len, self._sizes))) == 1 and len(self._counts.couples) == self.least
@@ -128,7 +126,7 @@ class _Dyads:
 
     @cached_property
     def _ends(self) -> tuple[NDArray[np.bool_], NDArray[np.int64], int]:
-        """Mask of units with two clusters, clusters of all bases and then of these units' sources, cluster count."""
+        """Mask of units with two clusters; clusters of all bases, then of the masked units' sources; cluster count."""
         apart = self.base != self.source
         return apart, np.concatenate([self.base, self.source[apart]]), int(max(self.base.max(), self.source.max())) + 1
 
@@ -145,11 +143,12 @@ class _Dyads:
         return np.bincount(ends, np.concatenate([x, x[apart]]), count).astype(np.float64)
 
     def _both(self, x: Values) -> Values:
-        """Sum a variable over the units of each couple of clusters, which sums over single clusters count twice."""
+        """Sum a variable over the units of each couple of clusters; sums over clusters count the units twice."""
         return np.bincount(self._couples, x[self._ends[0]]).astype(np.float64)  # int64 without couples
 
     @cached_property
     def _counts(self) -> _Counts:
+        """Numbers of units that share clusters."""
         n, ones = len(self.base), np.ones(len(self.base))
         apart = self._ends[0]
         units, couples = self._sums(ones), self._both(ones)
@@ -160,7 +159,7 @@ class _Dyads:
 
     @cached_property
     def _pairs(self) -> float:
-        """Number of ordered pairs of different units that share a cluster, counted once for each shared cluster."""
+        """Number of ordered pairs of different units that share a cluster; each shared cluster counts."""
         units = self._counts.units
         return float(units @ (units - 1))
 
@@ -168,25 +167,26 @@ class _Dyads:
     def _moments(self) -> NDArray[np.float64]:
         """Coefficients, shape (2, 2), of unit variance and pair covariance in the expectations of two sums.
 
-        The columns belong to a unit's variance and to the covariance of two units. The rows belong to the sum of
-        squared residuals, and to the sum of squared sums over clusters, each divided by the cluster's size.
+        The columns belong to the variance of a unit and to the covariance of two units. The first row belongs to the
+        sum of squared residuals. The second row belongs to the sum of squared sums over clusters, each divided by the
+        size of the cluster.
         """
         n, counts = len(self.base), self._counts
-        own = np.array([1 / n, self._pairs / n**2])  # coefficients in the variance of the mean
+        mean = np.array([1 / n, self._pairs / n**2])  # coefficients in the variance of the mean
         squares = np.array([len(counts.units), (counts.units - 1 + counts.again / counts.units).sum()])
         crossed = np.array([counts.units.sum(), counts.met.sum()]) / n
-        return np.array([np.array([n, 0.0]) - n * own, squares - 2 * crossed + counts.units.sum() * own])
+        return np.array([np.array([n, 0.0]) - n * mean, squares - 2 * crossed + counts.units.sum() * mean])
 
     def _solve(self, a: Values, b: Values) -> tuple[float, float]:
-        """Return a unit's variance and the covariance of two units in one cluster, from residuals of two variables."""
+        """Return the variance of a unit and the covariance of units of a cluster, from residuals of two variables."""
         within = (self._sums(a) * self._sums(b) / self._counts.units).sum()
         unit, shared = np.linalg.solve(self._moments, [a @ b, within])
         return float(unit), float(shared)
 
     def _fit(self, x: Values) -> tuple[float, float]:
-        """Return the model of a variable: variance and covariance.
+        """Return the variance of a unit and the covariance of two units in a cluster.
 
-        The covariance is 0 if the estimate is not positive, or if every unit is a cluster of its own.
+        The covariance is 0 if the estimate is not positive, or if every unit is a separate cluster.
         """
         e = x - x.mean()
         if abs(np.linalg.det(self._moments)) > 1e-9 * len(x):
@@ -218,20 +218,20 @@ class _Dyads:
         return max(_LEAST_FREEDOM, freedom) if form.name == "robust" else freedom
 
     def _skewness(self, x: Values) -> float:
-        """Return the skewness of the mean: the smaller of two estimates in absolute value, or 0 if they differ in sign.
+        """Return the skewness of the mean: the estimate with the smaller absolute value, or 0 if the signs differ.
 
         The first estimate treats the contributions of the clusters to the mean as a sample. The second treats the
-        clusters' means as a sample, weighted by size. The mean has a part of their skewness, the factor Σ n_a³ / (Σ
-        n_a²)^(3/2).
+        means of the clusters as a sample, weighted by size. The skewness of the mean is the skewness of this sample
+        times Σ n_a³ / (Σ n_a²)^(3/2).
         """
         units, sums = self._counts.units, self._sums(x - x.mean())
         means, p = sums / units, units / units.sum()
         added, common = (sums**3).sum(), p @ means**3
         if added * common <= 0:
             return 0.0
-        of_sums = added / (sums @ sums) ** 1.5
-        of_means = common / (p @ means**2) ** 1.5 * (p**3).sum() / (p @ p) ** 1.5
-        return float(min(of_sums, of_means, key=abs))
+        from_sums = added / (sums @ sums) ** 1.5
+        from_means = common / (p @ means**2) ** 1.5 * (p**3).sum() / (p @ p) ** 1.5
+        return float(min(from_sums, from_means, key=abs))
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class _Counts:
     Attributes:
         units: number of units of each cluster, in any role.
         couples: number of units of each couple of clusters.
-        met, met_by_couples: number of other units that the units of a cluster, or of a couple, share a cluster with.
+        met, met_by_couples: number of other units that share a cluster with the units of a cluster, or of a couple.
         again: number of pairs of a cluster's units that also share their other cluster.
     """
 
@@ -253,7 +253,7 @@ class _Counts:
 
 
 def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike | None) -> tuple[list[Values], _Dyads]:
-    """Return variables as arrays, in their order, and the clusters of their units.
+    """Return variables as arrays, in unchanged order, and the clusters of the units.
 
     Raises:
         ValueError: lengths differ.
@@ -264,13 +264,13 @@ def units(columns: dict[str, ArrayLike], clusters: ArrayLike, sources: ArrayLike
     shapes = [each.shape for each in (*values, base, source)]
     if values[0].ndim != 1 or len(set(shapes)) > 1:
         names = " and ".join([*columns, "clusters", *([] if sources is None else ["sources"])])
-        found = " and ".join(map(str, shapes[: len(shapes) - (sources is None)]))
-        raise ValueError(f"{names} must be one-dimensional and of one length, got {found}")
+        sizes = " and ".join(map(str, shapes[: len(shapes) - (sources is None)]))
+        raise ValueError(f"{names} must be one-dimensional and of equal length, got {sizes}")
     number = np.unique(np.concatenate([base, source]), return_inverse=True)[1].astype(np.int64)
     dyads = _Dyads(number[: len(base)], number[len(base) :])
     return values, dyads.once if dyads.named_twice else dyads
 
 
 def constant(x: Values, size: Values | None = None) -> bool:
-    """Return whether values differ by no more than rounding errors, given the size of the numbers behind them."""
+    """Return whether values differ by rounding errors only, given the size of the numbers behind the values."""
     return bool(np.ptp(x) <= 1e-12 * np.abs(x if size is None else size).max())

@@ -1,4 +1,4 @@
-"""Number with its interval, and the resampling of clusters that yields intervals."""
+"""Numbers with intervals, and the resampling of clusters behind the intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Estimate:
 
     Attributes:
         value: a correlation, a difference, or a share from 0 to 1.
-        n: number of units that it was computed from.
+        n: number of units behind the value.
         low, high: ends of the interval.
     """
 
@@ -33,7 +33,7 @@ class Estimate:
 
 
 def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.float64] | None:
-    """Return the number of times that each unit is in each sample of whole clusters, shape (draws, n).
+    """Return how often each unit is in each sample of whole clusters, shape (draws, n).
 
     Args:
         groups: cluster of each unit, numbered from 0.
@@ -48,24 +48,24 @@ def resamples(groups: NDArray[np.int64], draws: int, seed: int) -> NDArray[np.fl
     return _times(int(groups.max()) + 1, draws, seed)[:, groups].astype(np.float64)
 
 
-@lru_cache(maxsize=4)  # the statistics of a cell take the same samples again and again
+@lru_cache(maxsize=4)  # all statistics of a cell use the same samples
 def _times(count: int, draws: int, seed: int) -> NDArray[np.int64]:
-    """Return the number of times that each cluster is in each sample, shape (draws, clusters)."""
+    """Return how often each cluster is in each sample, shape (draws, clusters)."""
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
 
 
 def percentiles(sampled: NDArray[np.float64], groups: NDArray[np.int64] | None = None) -> tuple[float, float]:
-    """Return the percentiles of bootstrap samples that are the ends of a 95 % interval; NaN if no sample is finite.
+    """Return the ends of a 95 % interval as percentiles of bootstrap samples; NaN if no sample is finite.
 
-    Few clusters have too narrow a bootstrap distribution: its variance lacks the factor G / (G - 1), and its tails are
-    those of a normal distribution instead of t. The percentiles are therefore those at ± t √(G / (G - 1)) of a normal
-    distribution, with G - 1 degrees of freedom (Hesterberg 2015, "expanded percentiles"). G is the geometric mean of
-    the number of clusters and of the number of clusters of even size (`effective`). The first number is right if
-    clusters do not matter, and the second if nothing else matters.
+    With few clusters, the bootstrap distribution is too narrow: its variance lacks the factor G / (G - 1), and its
+    tails are normal instead of those of t. The percentiles are therefore the shares of a normal distribution below
+    ± t √(G / (G - 1)), where t has G - 1 degrees of freedom (Hesterberg 2015, "expanded percentiles"). G is the
+    geometric mean of the number of clusters and of the equivalent number of clusters of even size (`effective`). The
+    first number is right if units are independent, and the second if units of a cluster are alike.
 
     Args:
-        sampled: a statistic in each sample.
-        groups: cluster of each unit, numbered from 0; by default, plain 2.5th and 97.5th percentiles are returned.
+        sampled: value of a statistic in each sample.
+        groups: cluster of each unit, numbered from 0; None for plain 2.5th and 97.5th percentiles.
     """
     sampled = sampled[np.isfinite(sampled)]
     if not len(sampled):
@@ -75,7 +75,7 @@ def percentiles(sampled: NDArray[np.float64], groups: NDArray[np.int64] | None =
 
 
 def _tails(groups: NDArray[np.int64] | None) -> tuple[float, float]:
-    """Return the shares of samples below either end of an interval."""
+    """Return the shares of samples below each end of an interval."""
     if groups is None:
         return 0.025, 0.975
     from scipy.special import ndtr  # slow to import

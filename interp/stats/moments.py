@@ -1,4 +1,4 @@
-"""Correlations and regressions of many samples at once, computed from the covariances of each sample."""
+"""Correlations and regressions of many samples at once, from the covariances of each sample."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-LEAST = 1e-12  # variance that rounding leaves of a variance of 1
+LEAST = 1e-12  # rounding error of a variance of 1
 
 
 def covariances(
     columns: Float[np.ndarray, "*samples p n"], weights: Float[np.ndarray, "draws n"]
 ) -> Float[np.ndarray, "draws p p"]:
-    """Return the covariances of variables, scaled to a variance of about 1, in each sample.
+    """Return the covariances of variables in each sample, scaled to variances of about 1.
 
     Args:
-        columns: variables, of all samples, shape (p, n), or of each sample, shape (draws, p, n); no NaN.
-        weights: weights of each unit in each sample.
+        columns: variables without NaN, shape (p, n) if all samples share them, else (draws, p, n).
+        weights: weight of each unit in each sample.
     """
     spread = columns.std(-1, keepdims=True)
     z = (columns - columns.mean(-1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
@@ -32,10 +32,10 @@ def covariances(
 
 
 def covariances_without_each(columns: Float[np.ndarray, "p n"]) -> Float[np.ndarray, "n p p"]:
-    """Return the covariances of all units but one, for each unit that is left out; scaled as by `covariances`.
+    """Return, for each unit, the covariances of all other units, scaled as in `covariances`.
 
     Args:
-        columns: variables, no NaN.
+        columns: variables without NaN.
     """
     n, spread = columns.shape[1], columns.std(-1, keepdims=True)
     z = (columns - columns.mean(-1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
@@ -45,7 +45,7 @@ def covariances_without_each(columns: Float[np.ndarray, "p n"]) -> Float[np.ndar
 
 
 def partial(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, " draws"]:
-    """Return the correlation of the first two variables given the others; NaN where one of the two does not vary."""
+    """Return the correlation of the first two variables given the others; NaN if one of the two does not vary."""
     two = covariance[:, :2, :2]
     if covariance.shape[1] > 2:
         across = covariance[:, :2, 2:]
@@ -59,20 +59,20 @@ def partial(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, " d
 def coefficients(covariance: Float[np.ndarray, "draws p p"]) -> Float[np.ndarray, "draws q"]:
     """Return the standardized coefficients of a regression of the first variable on the others, shape (draws, q).
 
-    They are NaN where a variable does not vary or the predictors are collinear.
+    Coefficients are NaN if a variable does not vary or the predictors are collinear.
     """
     variances = np.diagonal(covariance, axis1=1, axis2=2)
-    known = (variances > LEAST).all(1)
+    defined = (variances > LEAST).all(1)
     scale = np.sqrt(np.where(variances > LEAST, variances, 1.0))
     r = covariance / scale[:, :, None] / scale[:, None]
-    known &= np.linalg.eigvalsh(r[:, 1:, 1:])[:, 0] > 1e-10
-    r[~known] = np.eye(r.shape[1])
-    found = np.linalg.solve(r[:, 1:, 1:], r[:, 1:, :1])[:, :, 0]
-    return np.where(known[:, None], found, np.nan)
+    defined &= np.linalg.eigvalsh(r[:, 1:, 1:])[:, 0] > 1e-10
+    r[~defined] = np.eye(r.shape[1])
+    betas = np.linalg.solve(r[:, 1:, 1:], r[:, 1:, :1])[:, :, 0]
+    return np.where(defined[:, None], betas, np.nan)
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return pseudo-inverses of symmetric matrices: directions without variance explain nothing and get 0."""
+    """Return pseudo-inverses of symmetric matrices, in which directions without variance are 0."""
     values, vectors = np.linalg.eigh(matrix)
     inverse = np.where(values > LEAST, 1 / np.where(values > LEAST, values, 1.0), 0.0)
     return (vectors * inverse[:, None]) @ vectors.transpose(0, 2, 1)

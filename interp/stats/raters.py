@@ -1,4 +1,4 @@
-"""Agreement of raters with each other, and of a metric with their order of texts of one image."""
+"""Agreement of raters with each other, and of a metric with the raters' order of texts of an image."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from interp.stats.spread import student
 
 @dataclass(frozen=True)
 class RaterVariances:
-    """Variances of ratings by crossed random effects; NaN where they cannot be estimated.
+    """Variances of ratings from crossed random effects; NaN if the data do not determine the variances.
 
     Attributes:
-        people: variance of the raters' means, since some raters give higher ratings than others.
-        items: variance of the rated items, which a metric can follow.
+        people: variance between raters, since some raters give higher ratings than others.
+        items: variance between rated items, which a metric can follow.
         rest: residual variance of one rating.
     """
 
@@ -35,8 +35,8 @@ class RaterVariances:
         """Return the share of the variance of mean ratings that is variance of items.
 
         Args:
-            raters: number of raters of an item. Each item has other raters, so that the variance of raters is noise
-                (Shrout & Fleiss 1979, ICC(1, k)).
+            raters: number of raters of an item. Each item has different raters, so the variance between raters is
+                noise (Shrout & Fleiss 1979, ICC(1, k)).
 
         >>> round(RaterVariances(0.144, 0.455, 1.104).reliability(4), 3)
         0.593
@@ -56,19 +56,19 @@ def rater_variances(ratings: ArrayLike, people: Sequence[str], items: Sequence[s
     """Estimate variances of ratings by restricted maximum likelihood, with statsmodels.
 
     Args:
-        ratings: one rating for each person and item, or several; NaN is left out.
+        ratings: one or more ratings for each person and item; NaN is ignored.
         people: rater of each rating.
         items: rated item of each rating.
     """
     values = np.asarray(ratings, dtype=float)
-    known = np.flatnonzero(~np.isnan(values)).tolist()
-    values = values[known]
-    people, items = ([names[i] for i in known] for names in (people, items))
+    kept = np.flatnonzero(~np.isnan(values)).tolist()
+    values = values[kept]
+    people, items = ([names[i] for i in kept] for names in (people, items))
     if not len(values) or np.ptp(values) == 0 or any(len(set(names)) in (1, len(names)) for names in (people, items)):
         return RaterVariances(math.nan, math.nan, math.nan)
     fitted = _crossed(values, np.ones((len(values), 1)), people, items)
-    of_people, of_items = map(float, fitted.vcomp)
-    return RaterVariances(of_people, of_items, float(fitted.scale))
+    between_people, between_items = map(float, fitted.vcomp)
+    return RaterVariances(between_people, between_items, float(fitted.scale))
 
 
 def crossed_effects(
@@ -77,14 +77,15 @@ def crossed_effects(
     """Estimate fixed effects on answers, with crossed random effects of people and items, by statsmodels' REML.
 
     Args:
-        values: one answer for each person and item, or several, length n.
-        effects: name -> its value in each answer, length n, apart from its mean.
-        people: who gave each answer.
-        items: what the answer is about.
+        values: one or more answers for each person and item, length n.
+        effects: name -> value of the effect in each answer, length n; its mean is subtracted.
+        people: person of each answer.
+        items: item of each answer.
 
     Returns:
         "mean", the mean answer at the mean of all effects; and each effect for one unit of its value. Intervals are
-        ± t times the standard error, with one degree of freedom less than the smaller number, of people or of items.
+        ± t times the standard error. The degrees of freedom are one less than the number of people or of items,
+        whichever is smaller.
     """
     x = np.asarray(values, dtype=float)
     columns = [np.asarray(effect, dtype=float) for effect in effects.values()]
@@ -100,7 +101,7 @@ def crossed_effects(
 
 
 def _crossed(values: np.ndarray, design: np.ndarray, people: Sequence[str], items: Sequence[str]) -> Any:
-    """Fit a linear model with crossed random effects; return what statsmodels returns."""
+    """Fit a linear model with crossed random effects, and return the result of statsmodels."""
     from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
     from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
@@ -109,7 +110,7 @@ def _crossed(values: np.ndarray, design: np.ndarray, people: Sequence[str], item
     columns = [[f"{i}" for i in range(each.shape[1])] for each in designs]
     effects = VCSpec(["people", "items"], [[names] for names in columns], [[each] for each in designs])
     model = MixedLM(values, design, groups=np.zeros(len(values)), exog_vc=effects)
-    with warnings.catch_warnings():  # of a variance of 0, at the edge of what there can be
+    with warnings.catch_warnings():  # a variance may be 0, the least value
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", UserWarning)
         return model.fit(reml=True)
@@ -118,13 +119,13 @@ def _crossed(values: np.ndarray, design: np.ndarray, people: Sequence[str], item
 def krippendorff_alpha(
     answers: ArrayLike, people: Sequence[str], items: Sequence[str], level: Literal["nominal", "ordinal", "interval"]
 ) -> float:
-    """Return Krippendorff's alpha of answers, by the package krippendorff; NaN where no item has two different people.
+    """Return Krippendorff's alpha of answers, from the package krippendorff; NaN if it is undefined.
 
     Args:
-        answers: one answer for each person and item, length n; of several, the last one counts. NaN is left out.
-        people: who gave each answer.
-        items: what the answer is about.
-        level: of measurement.
+        answers: answer for each person and item, length n. The last of several answers counts; NaN is ignored.
+        people: person of each answer.
+        items: item of each answer.
+        level: level of measurement.
 
     >>> round(krippendorff_alpha([1, 1, 2, 2, 1, 2], list("ababab"), list("xxyyzz"), "nominal"), 3)
     0.444
@@ -142,22 +143,22 @@ def krippendorff_alpha(
 
 
 def order_within(scores: ArrayLike, ratings: ArrayLike, groups: Sequence[str]) -> Estimate:
-    """Return the share of pairs of items in one group whose scores have the order of their ratings.
+    """Return the share of pairs of items in a group whose scores have the order of the ratings.
 
-    Pairs of equal ratings are left out; equal scores count half. The interval is clustered by group.
+    Pairs with equal ratings are ignored. Equal scores count half. The interval is clustered by group.
 
     Args:
         scores: score of each item.
-        ratings: mean rating of each item; NaN is left out.
-        groups: group of each item, such as its image.
+        ratings: mean rating of each item; NaN is ignored.
+        groups: group of each item, for example its image.
 
     >>> order_within([1, 2, 3, 5, 4], [1, 2, 2, 1, 2], list("aaabb")).value
     0.6666666666666666
     """
-    found, rated = np.asarray(scores, dtype=float), np.asarray(ratings, dtype=float)
-    hits, of = [], []
-    for i, j in combinations(range(len(found)), 2):
+    scored, rated = np.asarray(scores, dtype=float), np.asarray(ratings, dtype=float)
+    hits, clusters = [], []
+    for i, j in combinations(range(len(scored)), 2):
         if groups[i] == groups[j] and (apart := rated[i] - rated[j]) != 0 and not math.isnan(apart):
-            hits.append(0.5 + 0.5 * float(np.sign((found[i] - found[j]) * apart)))
-            of.append(groups[i])
-    return clustered_share(hits, of) if hits else Estimate(math.nan, 0)
+            hits.append(0.5 + 0.5 * float(np.sign((scored[i] - scored[j]) * apart)))
+            clusters.append(groups[i])
+    return clustered_share(hits, clusters) if hits else Estimate(math.nan, 0)

@@ -1,4 +1,4 @@
-"""Ratios of means, and means in units of another mean: numbers whose denominator has an error too."""
+"""Ratios of means, and means in units of another mean, where the denominator also has an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interp.stats.spread import Spread
 
 @dataclass(frozen=True)
 class Yardstick(Estimate):
-    """Mean of one sample that serves as the unit for numbers of another, independent sample; both have errors.
+    """Mean of a sample that serves as the unit for numbers of another, independent sample; both have errors.
 
     Attributes:
         error: standard error of the mean.
@@ -40,7 +40,7 @@ class Yardstick(Estimate):
 
 
 def yardstick(values: ArrayLike, clusters: ArrayLike) -> Yardstick:
-    """Return `clustered_mean` of the values that serve as a unit, with its error.
+    """Return `clustered_mean` of the values that serve as a unit, with the error of the mean.
 
     Raises:
         ValueError: lengths differ.
@@ -56,22 +56,22 @@ def yardstick(values: ArrayLike, clusters: ArrayLike) -> Yardstick:
 def measured_mean(
     values: ArrayLike, slopes: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: ArrayLike | None = None
 ) -> Estimate:
-    """Return a mean of values that are each measured in units of a yardstick, such as squared errors.
+    """Return a mean of values in units of a yardstick, for example of squared errors.
 
-    The interval combines two independent errors: that of the mean, for a known yardstick, and that of the yardstick.
-    The distance of each end from the mean is the root of the sum of both squared distances (Zou & Donner 2008). The
-    distances for the yardstick are those of the mean at the ends of the yardstick's interval, if the mean is a linear
-    function of 1 / yardstick. A linear function of the yardstick itself (the delta method) would make the interval too
-    short on the side of small yardsticks.
+    The interval combines two independent errors: the error of the mean for an exact yardstick, and the error of the
+    yardstick. The distance of each end from the mean is the root of the sum of both squared distances (Zou & Donner
+    2008). The distances for the yardstick follow from the means at the ends of the yardstick's interval, with the mean
+    as a linear function of 1 / yardstick. A linear function of the yardstick itself (the delta method) would make the
+    interval too short on the side of small yardsticks.
 
     Args:
         values: values, length n.
         slopes: derivative of each value by the yardstick, length n.
-        by: the yardstick.
-        clusters, sources: as for `standard_error`.
+        by: yardstick.
+        clusters, sources: as in `standard_error`.
 
     Returns:
-        The mean. The interval is missing (NaN) if `clustered_mean` has none, or if the yardstick may be 0.
+        The mean. The interval is missing (NaN) if `clustered_mean` has no interval, or if the yardstick may be 0.
 
     Raises:
         ValueError: lengths differ.
@@ -90,20 +90,20 @@ def measured_mean(
 def ratio(
     numerator: ArrayLike, denominator: ArrayLike, clusters: ArrayLike, sources: ArrayLike | None = None
 ) -> Estimate:
-    """Return the mean of one variable over the mean of another of the same units, with the interval of Fieller (1954).
+    """Return the ratio of the means of two variables of common units, with the interval of Fieller (1954).
 
     The interval holds each θ for which the mean of numerator − θ · denominator is within the reach of an interval
-    around 0 (`interp.stats.spread.Spread.reaches`). Of the three estimates of the error, the interval uses the one that
-    is largest at the ratio itself.
+    around 0 (`interp.stats.spread.Spread.reaches`). The interval uses the largest of the three estimates of the error
+    at the estimated ratio.
 
     Args:
-        numerator, denominator: values of the same units, length n.
-        clusters, sources: as for `standard_error`.
+        numerator, denominator: values of common units, length n.
+        clusters, sources: as in `standard_error`.
 
     Returns:
-        The ratio, NaN if the denominator's mean is 0. The interval is missing (NaN) if clusters are too few or of too
-        uneven size (`too_few`), if one variable is a multiple of the other, or if the denominator may be 0, so that the
-        ratio is unbounded.
+        The ratio; NaN if the mean of the denominator is 0. The interval is missing (NaN) if clusters are too few or of
+        too uneven size (`too_few`), if one variable is a multiple of the other, or if the denominator may be 0, which
+        leaves the ratio unbounded.
 
     Raises:
         ValueError: lengths differ.
@@ -129,16 +129,16 @@ def ratio_to(values: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: Arr
     """Return a mean over a yardstick, with the interval of Fieller (1954) for two independent means.
 
     The interval holds each θ for which mean − θ · yardstick is within the reach of an interval around 0 with the error
-    √(V + θ² · V_y). The degrees of freedom are those of Welch (1947) at the ratio itself.
+    √(V + θ² · V_y). The degrees of freedom follow Welch (1947) at the estimated ratio.
 
     Args:
         values: values, length n.
-        by: the yardstick.
-        clusters, sources: as for `standard_error`.
+        by: yardstick.
+        clusters, sources: as in `standard_error`.
 
     Returns:
-        The ratio, NaN if the yardstick is 0. The interval is missing (NaN) if `clustered_mean` has none, or if the
-        yardstick may be 0, so that the ratio is unbounded.
+        The ratio; NaN if the yardstick is 0. The interval is missing (NaN) if `clustered_mean` has no interval, or if
+        the yardstick may be 0, which leaves the ratio unbounded.
 
     Raises:
         ValueError: lengths differ.
@@ -154,14 +154,14 @@ def ratio_to(values: ArrayLike, by: Yardstick, clusters: ArrayLike, sources: Arr
 
 
 def _may_be_zero(denominator: Estimate, values: NDArray[np.float64]) -> bool:
-    """Return whether a denominator's mean may be 0; the mean of constant values is exact, without an interval."""
+    """Return whether the mean of a denominator may be 0; the mean of constant values is exact and has no interval."""
     return not constant(values) and not (denominator.low > 0 or denominator.high < 0)
 
 
 def _fieller(top: float, bottom: float, v: NDArray[np.float64], reaches: tuple[float, float]) -> tuple[float, float]:
     """Return the ends of the interval of θ around top / bottom with (top − θ bottom)² ≤ t² · variance(θ).
 
-    Each side of the difference has its own t. The ends are NaN if the bottom may be 0 by either t.
+    Each side of the difference has a separate t. The ends are NaN if the bottom may be 0 under either t.
     """
     below, above = reaches if bottom > 0 else reaches[::-1]
     ends = []

@@ -1,4 +1,4 @@
-"""Outcomes and their statistics: IIA, preference, shares of independent trials, means of means, F1."""
+"""Outcomes and statistics of outcomes: IIA, preference, shares of independent trials, means of means, F1."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from interp.stats.clusters import score_interval
 from interp.stats.estimate import Estimate, percentiles, resamples
 from interp.stats.spread import effective, enough
 
-ROUNDING = 1e-6  # of a cosine in float32: dot products of unit vectors are off by some 1e-7
+ROUNDING = 1e-6  # bound of the rounding error of a cosine in float32, which is about 1e-7
 
 
 def wilson(hits: float, n: int) -> Estimate:
     """Return the share of hits among n independent trials, with the 95 % score interval of Wilson (1927).
 
-    Unlike a bootstrap interval, it has a positive width even if all trials are hits, or none is. For no trials, the
-    share and the interval are NaN.
+    Unlike a bootstrap interval, this interval has a positive width even if all or no trials are hits. Without trials,
+    the share and the interval are NaN.
 
     Args:
         hits: number of hits; a tie is half a hit.
         n: number of trials.
 
     Raises:
-        ValueError: more hits than trials, or a negative number of hits.
+        ValueError: hits are negative or exceed the trials.
 
     >>> wilson(10, 10).high, round(wilson(10, 10).low, 3)
     (1.0, 0.722)
@@ -50,7 +50,7 @@ def mean_of_means(
 
     Args:
         samples: values, and the cluster of each value, both of length n.
-        weights: weights of the samples; by default all weights are equal.
+        weights: weights of the samples; equal by default.
         draws: number of bootstrap samples.
         seed: seed of the draws.
 
@@ -67,7 +67,7 @@ def mean_of_means(
         sums, counts = np.bincount(groups, values), np.bincount(groups)
         value, n = value + part * float(values.mean()), n + len(values)
         every.append(groups)
-        times = resamples(np.arange(len(sums)), draws, seed + number)  # of clusters, which are fewer than values
+        times = resamples(np.arange(len(sums)), draws, seed + number)  # draws clusters, which are fewer than values
         drawn += part * (np.nan if times is None or not enough(counts) else (times @ sums) / (times @ counts))
     if not every or not np.isfinite(drawn).all():
         return Estimate(value, n)
@@ -79,18 +79,18 @@ def settled(differences: ArrayLike) -> NDArray[np.float64]:
 
     Two scores tie if they differ by less than `ROUNDING`, 1e-6. A score is a cosine. In float32, a text that is
     embedded in two batches gets two cosines that differ by up to a few 1e-7. The order of these two cosines carries no
-    information. Coarser scores need no other bound: in bfloat16, in float16, or with the few digits of a published
-    table, two cosines are either equal or further apart than 1e-6.
+    information. The bound also suits coarser scores: in bfloat16, in float16, or with the few digits of a published
+    table, two cosines are either equal or differ by more than 1e-6.
     """
     values = np.asarray(differences, np.float64)
     return np.where(np.abs(values) < ROUNDING, 0.0, values)
 
 
 def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:
-    """Return for each pair 1 if the positive text scores higher than the negative one, 0 if lower, 1/2 for a tie.
+    """Return 1 for each pair whose positive text has the higher score, 0 for the lower score, and 1/2 for a tie.
 
-    The mean is the preference accuracy. Scores within rounding of each other tie (`settled`). A tie counts half, so
-    that a model that cannot tell texts apart is at chance.
+    The mean is the preference accuracy. Scores that differ by rounding errors tie (`settled`). A tie counts half,
+    so a model that cannot tell texts apart is at chance.
 
     >>> preference([0.3, 0.3, 0.3], [0.2, 0.3, 0.3000001]).tolist()
     [1.0, 0.5, 0.5]
@@ -102,29 +102,29 @@ def preference(positive: ArrayLike, negative: ArrayLike) -> NDArray[np.float64]:
 def iia_outcomes(
     base: ArrayLike, counterfactual: ArrayLike, *, winner: Literal["base", "counterfactual"]
 ) -> NDArray[np.float64]:
-    """Return for each counterfactual 1 if the predicted winner has the higher score, 0 if it has the lower score.
+    """Return 1 for each counterfactual whose predicted winner has the higher score, and 0 for the lower score.
 
-    IIA is the mean of these outcomes. A tie counts half (`settled`): an intervention that changes nothing decides
-    nothing.
+    IIA is the mean of these outcomes. A tie counts half (`settled`), so an intervention without an effect is at
+    chance.
 
     Raises:
         ValueError: the winner is neither ``base`` nor ``counterfactual``.
     """
     if winner not in ("base", "counterfactual"):
-        raise ValueError(f"winner is 'base' or 'counterfactual', not '{winner}'")
+        raise ValueError(f"winner must be 'base' or 'counterfactual', not '{winner}'")
     return preference(counterfactual, base) if winner == "counterfactual" else preference(base, counterfactual)
 
 
 def placement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """Return for each value the share of the others that it exceeds; ties count half.
+    """Return for each value the share of smaller values among the others; ties count half.
 
-    The mean of the result is the area under the curve.
+    The mean of the shares is the area under the ROC curve.
 
     >>> placement([0, 2, 5], [1, 2]).tolist()
     [0.0, 0.75, 1.0]
     """
-    own, ordered = np.asarray(values), np.sort(np.asarray(others))
-    return (np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")) / (2 * len(ordered))
+    x, ordered = np.asarray(values), np.sort(np.asarray(others))
+    return (np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")) / (2 * len(ordered))
 
 
 def macro_f1(truth: ArrayLike, guess: ArrayLike, classes: int) -> float:
@@ -135,18 +135,18 @@ def macro_f1(truth: ArrayLike, guess: ArrayLike, classes: int) -> float:
         classes: number of classes.
 
     Raises:
-        ValueError: lengths differ, or a number is not that of a class.
+        ValueError: lengths differ, or a number is not the number of a class.
 
     >>> macro_f1([0, 1, 2], [0, 1, 3], classes=9)
     0.5
     """
     t, g = np.asarray(truth, np.int64), np.asarray(guess, np.int64)
     if t.shape != g.shape or t.ndim != 1:
-        raise ValueError(f"truth and guess must be one-dimensional and of one length, got {t.shape} and {g.shape}")
+        raise ValueError(f"truth and guess must be one-dimensional and of equal length, got {t.shape} and {g.shape}")
     if len(t) == 0:
         return math.nan
     if min(t.min(), g.min()) < 0 or max(t.max(), g.max()) >= classes:
-        raise ValueError(f"with {classes} classes, truth and guess are numbers from 0 to {classes - 1}")
+        raise ValueError(f"with {classes} classes, truth and guess must be numbers from 0 to {classes - 1}")
     met = np.bincount(t, minlength=classes) + np.bincount(g, minlength=classes)
     right = np.bincount(t[t == g], minlength=classes)
     return float(np.mean(2 * right[met > 0] / met[met > 0]))

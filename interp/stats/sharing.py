@@ -1,4 +1,4 @@
-"""Dependence between word types that occur in the same articles, and the errors of means over them."""
+"""Dependence between word types of the same articles, and the errors of means over word types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
-LEAST_ARTICLES = 3  # least number for an interval
+LEAST_ARTICLES = 3  # least number of articles for an interval
 
 
 @dataclass(frozen=True)
@@ -18,27 +18,27 @@ class Dependence:
     """Weights K_jk of the products of deviations of m word types in the variance of a mean over these types.
 
     The variance of a mean of ψ is estimated by Σ K_jk ψ_j ψ_k / m², as in spatial statistics (Conley 1999). K is
-    F Fᵀ + diag(own) and has a diagonal of 1, so that no estimate is negative.
+    F Fᵀ + diag(specific) and has a diagonal of 1, so that no estimate is negative.
 
     Attributes:
         factor: F, a column for each article.
-        own: variance of each type that no other type shares.
-        articles: number of articles in which any of the types occurs.
+        specific: part of each type's variance that no other type shares.
+        articles: number of articles with any of the types.
     """
 
     factor: Float[np.ndarray, "m g"]
-    own: Float[np.ndarray, " m"]
+    specific: Float[np.ndarray, " m"]
     articles: int
 
     @classmethod
     def overlapping(cls, counts: Float[np.ndarray, "m g"], times: float = 1.0) -> Dependence:
-        """Return the probabilities that an occurrence of one type and one of another come from the same article.
+        """Return the probabilities that occurrences of two types come from the same article.
 
         The noise that an article adds to all its words has these covariances in the means of word types.
 
         Args:
             counts: occurrences of each type in each article; each type occurs.
-            times: factor of these probabilities; for a type with itself, the product is at most 1.
+            times: factor of the probabilities; the product of a type with itself is at most 1.
         """
         shares = counts / counts.sum(1, keepdims=True)
         same = (shares * shares).sum(1)
@@ -47,12 +47,12 @@ class Dependence:
 
     @classmethod
     def similar(cls, counts: Float[np.ndarray, "m g"]) -> Dependence:
-        """Return twice the probabilities of `overlapping`; for types of one or two articles, the cosine of the counts.
+        """Return twice the probabilities of `overlapping`; the cosine of the counts for types of one or two articles.
 
-        Types of the same one or two articles count as one unit, since subjects may determine everything that they have
-        in common. Types of many articles are nearly independent. The factor of two comes from simulations. With a
-        factor of one, words that share several articles count as too much evidence. With cosines alone, words of all
-        articles count as none.
+        Types of the same one or two articles count as one unit, since the subject of an article may determine all that
+        the types have in common. Types of many articles are nearly independent. The factor of two comes from
+        simulations. With a factor of one, words that share several articles count as too much evidence. With cosines
+        alone, words that occur in all articles count as no evidence.
 
         Args:
             counts: occurrences of each type in each article; each type occurs.
@@ -64,15 +64,15 @@ class Dependence:
         """Effective number of independent types, m² / Σ K_jk² (Satterthwaite 1946)."""
         shared = self.factor.T @ self.factor
         lengths = (self.factor * self.factor).sum(1)
-        squares = (shared * shared).sum() + 2 * (self.own @ lengths) + self.own @ self.own
-        return float(len(self.own) ** 2 / squares) if len(self.own) else 0.0
+        squares = (shared * shared).sum() + 2 * (self.specific @ lengths) + self.specific @ self.specific
+        return float(len(self.specific) ** 2 / squares) if len(self.specific) else 0.0
 
     @cached_property
     def t(self) -> float:
         """Student's t at the 97.5th percentile.
 
-        The degrees of freedom are the number of units, or of articles if it is smaller, less one. With fewer than three
-        articles or units, t is NaN.
+        The degrees of freedom are one less than the number of units or of articles, whichever is smaller. With fewer
+        than three articles or units, t is NaN.
         """
         from scipy.special import stdtrit  # slow to import
 
@@ -81,16 +81,16 @@ class Dependence:
 
     def covariance(self, a: Float[np.ndarray, " m"], b: Float[np.ndarray, " m"]) -> float:
         """Return the covariance of two means over types, given the deviations of the types from both means."""
-        product = (a @ self.factor) @ (b @ self.factor) + (self.own * a) @ b
+        product = (a @ self.factor) @ (b @ self.factor) + (self.specific * a) @ b
         return float(product / len(a) ** 2 * self.units / (self.units - 1))
 
     def covariances(self, *columns: Float[np.ndarray, " m"]) -> list[NDArray[np.float64]]:
-        """Return two covariance matrices of means over types: of independent types, and of types that share articles.
+        """Return two covariance matrices of means over types: for independent types, and for types that share articles.
 
-        An interval is taken under both matrices, since the sum over shared articles can be too low by chance.
+        An interval respects both matrices, since the sum over shared articles can be too low by chance.
 
         Args:
-            columns: values of each type, over which the means are taken.
+            columns: values of the types, one array for each mean.
         """
         rows = np.stack(columns)
         rows = rows - rows.mean(1, keepdims=True)

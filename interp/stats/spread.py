@@ -1,4 +1,4 @@
-"""Error of a mean, and the t of its interval for few degrees of freedom and skewed distributions."""
+"""Error of a mean, and width of its interval for few degrees of freedom and skewed distributions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_CLUSTERS = 8  # with fewer, no method gives correct and useful intervals
-LEAST_EFFECTIVE = 4.0  # clusters of even size; with fewer, one or two clusters dominate
+LEAST_CLUSTERS = 8  # with fewer clusters, no method gives correct and useful intervals
+LEAST_EFFECTIVE = 4.0  # number of clusters of even size; below this number, one or two clusters dominate
 
 Values = NDArray[np.float64]
 
@@ -26,13 +26,13 @@ def effective(sizes: NDArray[np.int64]) -> float:
 
 
 def enough(sizes: NDArray[np.int64]) -> bool:
-    """Return whether clusters of these sizes are numerous and even enough for intervals of estimates."""
+    """Return whether clusters of the given sizes are numerous and even enough for intervals of estimates."""
     return len(sizes) >= LEAST_CLUSTERS and effective(sizes) >= LEAST_EFFECTIVE - 1e-9
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Variance of a mean, and its reliability.
+    """Variance of a mean, with degrees of freedom and skewness.
 
     Attributes:
         variance: variance of the mean.
@@ -56,11 +56,11 @@ class Spread:
 
     @property
     def reaches(self) -> tuple[float, float]:
-        """Standard errors that an interval reaches below the mean and above it: t, or more if the mean is skewed.
+        """Lengths of an interval below and above the mean, in standard errors: t, or more if the mean is skewed.
 
-        With a long tail to the right, a mean that is too low comes with a variance that is too low. To first order, the
-        interval must be shifted by skewness / 6 · (1 + 2 t²) errors (Johnson 1978; Hall 1992). Only the end on the side
-        of the tail is shifted, since the skewness is itself an estimate and must not make an interval shorter.
+        With a long tail to the right, samples with a low mean also have a low variance. To first order, the interval
+        must be shifted by skewness / 6 · (1 + 2 t²) errors (Johnson 1978; Hall 1992). Only the end on the side of the
+        tail is shifted. The skewness is itself an estimate and must not make an interval shorter.
         """
         t = self.t
         shift = self.skewness / 6 * (1 + 2 * t**2)

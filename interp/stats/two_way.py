@@ -1,4 +1,4 @@
-"""Statistics of answers by people about images: people and images are resampled, two ways at once."""
+"""Statistics of people's answers about images, with intervals that resample both people and images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def two_way_difference(
     """Return r(x, mean rating) − r(other, mean rating), with an interval for other people and other images.
 
     A pigeonhole bootstrap (Owen 2007) draws people and clusters of items with replacement, independently of each other.
-    Each draw takes the means of the ratings of the drawn people, and both correlations over the drawn clusters. The
+    Each draw averages the ratings of the drawn people, and computes both correlations over the drawn clusters. The
     interval is the difference ± t · the standard deviation over draws. The degrees of freedom follow from the number of
     people or of clusters, whichever is smaller. The interval counts the noise of single ratings more than once, so it
     is too wide rather than too narrow.
@@ -39,7 +39,7 @@ def two_way_difference(
         ratings: ratings of each item by its readers, NaN without a rating; several ratings by one reader are averaged.
         people: reader of each rating.
         clusters: image of each item.
-        given: a third variable, length n; the correlations are then partial correlations.
+        given: a third variable, length n, which makes both correlations partial correlations.
 
     Returns:
         The difference, and the number of items with a rating and both scores. The interval is missing (NaN) with fewer
@@ -51,7 +51,7 @@ def two_way_difference(
     a, b = np.asarray(x, np.float64), np.asarray(other, np.float64)
     rest = [] if given is None else [np.asarray(given, np.float64)]
     if not len(a) == len(b) == len(ratings) == len(people) == len(clusters) == len(rest[0] if rest else a):
-        raise ValueError("x, other, ratings, people, clusters and given must be of one length")
+        raise ValueError("x, other, ratings, people, clusters and given must be of equal length")
     names = sorted({name for readers in people for name in readers})
     places = {name: column for column, name in enumerate(names)}
     sums, counts = np.zeros((2, len(a), len(names)))
@@ -86,17 +86,17 @@ def _drawn(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Return the difference in each draw of people and clusters, shape (draws,)."""
-    there = np.isfinite(table)
-    filled, count = np.where(there, table, 0.0), int(groups.max()) + 1
+    finite = np.isfinite(table)
+    filled, count = np.where(finite, table, 0.0), int(groups.max()) + 1
     readers = rng.multinomial(table.shape[1], np.full(table.shape[1], 1 / table.shape[1]), draws).astype(np.float64)
     images = rng.multinomial(count, np.full(count, 1 / count), draws)[:, groups].astype(np.float64)
     out = np.empty(draws)
     for number, (weights, times) in enumerate(zip(readers, images, strict=True)):
-        counts = there @ weights
+        counts = finite @ weights
         rated = counts > 0
         means = filled[rated] @ weights / counts[rated]
-        held, own = [each[rated] for each in rest], times[None, rated]
-        left, right = (weighted(each[rated], means, held, own)[0] for each in (a, b))
+        held, repeats = [each[rated] for each in rest], times[None, rated]
+        left, right = (weighted(each[rated], means, held, repeats)[0] for each in (a, b))
         out[number] = left - right
     return out
 
@@ -106,24 +106,25 @@ def two_way_jackknife(
 ) -> list[Estimate]:
     """Return statistics of answers, with intervals for other people and other clusters of items.
 
-    The variance is that of the jackknife over people plus that over clusters minus that over answers of one person
-    about one cluster, which both others count (Cameron, Gelbach & Miller 2011). It is at least as large as either of
-    both. The interval is ± t standard errors, with one degree of freedom less than the smaller number, of people or
-    of clusters.
+    The variance adds the jackknife variances over people and over clusters. It subtracts the jackknife variance over
+    answers of a person about a cluster, which both count (Cameron, Gelbach & Miller 2011). The result is at least as
+    large as the larger of the two. The interval is ± t standard errors. The degrees of freedom are one less than the
+    number of people or of clusters, whichever is smaller.
 
     Args:
         statistic: (weights of answers, length n) -> statistics, length m.
-        people: who gave each answer.
-        clusters: what each answer is about.
+        people: person of each answer.
+        clusters: cluster of items of each answer.
 
     Returns:
-        m estimates. No interval (NaN) with fewer than 8 people or clusters, or where a statistic is NaN without one.
+        m estimates. The intervals are missing (NaN) with fewer than 8 people or clusters. The interval of a statistic
+        is also missing if the statistic without any person or cluster is NaN.
 
     Raises:
         ValueError: lengths differ.
     """
     if len(people) != len(clusters):
-        raise ValueError(f"people and clusters must be of one length, got {len(people)} and {len(clusters)}")
+        raise ValueError(f"people and clusters must be of equal length, got {len(people)} and {len(clusters)}")
     names = [np.unique(each, return_inverse=True)[1] for each in (people, clusters)]
     cells = np.unique(names[0] * (len(people) + 1) + names[1], return_inverse=True)[1]
     values = np.asarray(statistic(np.ones(len(people))), np.float64)
@@ -144,7 +145,7 @@ def _jackknife(
     values: NDArray[np.float64],
     codes: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return the variance of statistics by leaving out one group of answers at a time."""
+    """Return the variance of statistics when each group of answers in turn is left out."""
     count = int(codes.max()) + 1
     squares = [(statistic((codes != group).astype(np.float64)) - values) ** 2 for group in range(count)]
     return np.asarray((count - 1) / count * np.sum(squares, axis=0))

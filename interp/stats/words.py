@@ -25,7 +25,7 @@ _Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # covariances
 
 @dataclass(frozen=True)
 class Occurrences:
-    """Places at which words occur.
+    """Occurrences of words in articles.
 
     Attributes:
         words: word type of each of n occurrences, numbered from 0.
@@ -40,9 +40,9 @@ class Occurrences:
     def __post_init__(self) -> None:
         if self.words.shape != self.articles.shape or self.words.ndim != 1:
             shapes = f"{self.words.shape} and {self.articles.shape}"
-            raise ValueError(f"words and articles must be one-dimensional and of one length, got {shapes}")
+            raise ValueError(f"words and articles must be one-dimensional and of equal length, got {shapes}")
         if len(self.words) and not 0 <= self.words.min() <= self.words.max() < self.types:
-            raise ValueError(f"with {self.types} word types, words are numbers from 0 to {self.types - 1}")
+            raise ValueError(f"with {self.types} word types, words must be numbers from 0 to {self.types - 1}")
 
     @cached_property
     def counts(self) -> Float[np.ndarray, "m g"]:
@@ -68,6 +68,7 @@ class Occurrences:
         return np.divide(total, count, out=np.full(self.types, np.nan), where=count > 0)
 
     def _per_article(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum values of occurrences over each word type and article."""
         names, article = np.unique(self.articles, return_inverse=True)
         size = len(names) * self.types
         out = np.zeros((self.types, len(names)))
@@ -93,25 +94,25 @@ def correlate_words(
 
     Args:
         values: value of each occurrence, length n.
-        ratings: rating of each word type, length m; types with a NaN anywhere are left out.
-        at: the occurrences.
-        given: variables of each word type that are held constant, shape (k, m), such as its frequency or its length.
-        given_means: variables of each occurrence whose means per type are held constant, shape (j, n), such as
-            membership of a description.
-        method: ``pearson``, or ``spearman`` for the correlation of ranks, which are taken once.
+        ratings: rating of each word type, length m; types with a NaN in any variable are omitted.
+        at: occurrences.
+        given: variables of each word type that are held constant, shape (k, m), for example frequency or length.
+        given_means: variables of each occurrence whose means per type are held constant, shape (j, n), for
+            example membership of a description.
+        method: ``pearson``, or ``spearman`` for the correlation of ranks. The jackknife does not rank the types again.
 
     Returns:
-        The correlation, the number of word types that it was computed from, and a 95 % interval: Fisher's z ± t ·
-        error. The error is that of the jackknife over word types, in which types of the same articles depend on each
+        The correlation, the number of word types behind the correlation, and a 95 % interval: Fisher's z ± t ·
+        error. The error comes from the jackknife over word types, in which types of the same articles depend on each
         other (`Dependence.similar`). The interval is missing (NaN) with fewer than three articles.
 
     Raises:
         ValueError: lengths differ.
     """
-    own, fixed = [np.asarray(values, np.float64), *_rows(given_means)], [np.asarray(ratings, np.float64), *_rows(given)]
-    rest = [i for i in range(len(own) + len(fixed)) if i not in (0, len(own))]
-    order = [0, len(own), *rest]  # value, rating, and variables that are held constant
-    columns, counts = _columns(own, fixed, at)
+    averaged, fixed = [np.asarray(values, np.float64), *_rows(given_means)], [np.asarray(ratings, float), *_rows(given)]
+    rest = [i for i in range(len(averaged) + len(fixed)) if i not in (0, len(averaged))]
+    order = [0, len(averaged), *rest]  # value, rating, and variables that are held constant
+    columns, counts = _columns(averaged, fixed, at)
     if method == "spearman":
         columns = _ranks(columns)
     (value,), errors, t = _jackknife(columns, counts, lambda cov: partial(cov[:, order][:, :, order])[:, None], 1)
@@ -127,11 +128,11 @@ def regress_words(values: ArrayLike, predictors: ArrayLike, at: Occurrences) -> 
 
     Args:
         values: value of each occurrence, length n.
-        predictors: predictors of each word type, shape (k, m); types with a NaN anywhere are left out.
-        at: the occurrences.
+        predictors: predictors of each word type, shape (k, m); types with a NaN in any variable are omitted.
+        at: occurrences.
 
     Returns:
-        The standardized coefficient of each predictor with the interval ± t · error; the error is that of
+        The standardized coefficient of each predictor with the interval ± t · error. The error is computed as in
         `correlate_words`.
 
     Raises:
@@ -139,26 +140,33 @@ def regress_words(values: ArrayLike, predictors: ArrayLike, at: Occurrences) -> 
     """
     fixed = _rows(predictors)
     columns, counts = _columns([np.asarray(values, np.float64)], fixed, at)
-    found, errors, t = _jackknife(columns, counts, coefficients, len(fixed))
+    betas, errors, t = _jackknife(columns, counts, coefficients, len(fixed))
     n = columns.shape[1]
     return [
         Estimate(float(value), n, float(value - t * error), float(value + t * error))
-        for value, error in zip(found, errors, strict=True)
+        for value, error in zip(betas, errors, strict=True)
     ]
 
 
 def _rows(values: ArrayLike | None) -> list[NDArray[np.float64]]:
+    """Return the rows of an array; no rows for None."""
     return [] if values is None else list(np.asarray(values, np.float64))
 
 
 def _columns(
-    own: list[NDArray[np.float64]], fixed: list[NDArray[np.float64]], at: Occurrences
+    averaged: list[NDArray[np.float64]], fixed: list[NDArray[np.float64]], at: Occurrences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return all variables for the word types without missing values, and the article counts of these types."""
-    for name, some, length in (("values", own, len(at.words)), ("ratings", fixed, at.types)):
-        if any(one.shape != (length,) for one in some):
-            raise ValueError(f"{name} must be of shape ({length},), got {' and '.join(str(one.shape) for one in some)}")
-    columns = np.stack([*(at.means(one) for one in own), *fixed])
+    """Return all variables for the word types without missing values, and the article counts of these types.
+
+    Args:
+        averaged: variables of occurrences, whose means per word type are taken.
+        fixed: variables of word types.
+        at: occurrences.
+    """
+    for name, rows, length in (("values", averaged, len(at.words)), ("ratings", fixed, at.types)):
+        if any(row.shape != (length,) for row in rows):
+            raise ValueError(f"{name} must be of shape ({length},), got {' and '.join(str(row.shape) for row in rows)}")
+    columns = np.stack([*(at.means(row) for row in averaged), *fixed])
     kept = np.isfinite(columns).all(0)
     return columns[:, kept], at.counts[kept]
 
@@ -166,11 +174,11 @@ def _columns(
 def _jackknife(
     columns: NDArray[np.float64], counts: NDArray[np.float64], statistic: _Statistic, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return a statistic of the columns' covariances, its errors by leaving out one word type at a time, and t.
+    """Return a statistic of the columns' covariances, its jackknife errors over word types, and t.
 
     Args:
         columns: variables, shape (p, types).
-        counts: counts of the types by article.
+        counts: occurrences of each type in each article.
         count: number of values of the statistic.
     """
     nothing, n = np.full(count, np.nan), columns.shape[1]

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit status."""
     earlier, choices = Replay("sweep", preset), {"engine": EXECUTORS}
     config = cli.parse(SweepConfig, PROG, DESCRIPTION, EPILOG, argv, preset, earlier, choices)
-    return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command goes on")
+    return cli.run(lambda: sweep(config), on_interrupt=lambda: "finished cells are kept; the same command continues")
 
 
 def sweep(config: SweepConfig) -> int:

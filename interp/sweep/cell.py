@@ -1,4 +1,4 @@
-"""Cells of one layer of a sweep: search, controls, attributions. A plain function of clean runs that prints nothing."""
+"""Computation of the cells of a layer: search, controls, attributions. Plain functions that print nothing."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ from interp.sweep.work import Parts, Work
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """Work on a model, with the material that all its cells are computed from.
+    """Work on a model, with the common material of its cells.
 
     Attributes:
         work: work of the sweep.
         clip: model.
         run: clean run of all texts.
         load_paths: function that reads the paths of the attributed texts.
-        load_content_paths: function that reads the paths of the `CHECKED` texts from the second baseline, along which
-            only content words change.
-        edited: function that returns the attributions in a cell's edited model from both baselines; None if they were
-            not computed.
+        load_content_paths: function that reads the paths of the `CHECKED` texts from the second baseline; only content
+            words change along these paths.
+        edited: function from a cell to the attributions in its edited model from both baselines; the function returns
+            None if they were not computed.
     """
 
     work: Work
@@ -69,7 +69,7 @@ class Bench:
 
     @cached_property
     def content_paths(self) -> PathRun:
-        """Paths from the second baseline."""
+        """Paths of the `CHECKED` texts from the second baseline."""
         return self.load_content_paths()
 
     @property
@@ -82,19 +82,19 @@ class Bench:
 
 
 def _search_config(config: SweepConfig, seed: int) -> SearchConfig:
-    """Return the settings of the searches of cells with this seed."""
+    """Return the settings of the searches with a seed."""
     return SearchConfig(sources=config.sources, max_steps=config.max_steps, seed=seed)
 
 
 def compute_layer(
     bench: Bench, folder: RunFolder, places: Sequence[Place], on_step: Callable[[], object] = lambda: None
 ) -> None:
-    """Compute cells of one layer and write each to the folder.
+    """Compute cells of a layer and write each cell to the folder.
 
     Args:
         bench: material of the cells.
         folder: run folder.
-        places: missing cells of the sweep.
+        places: missing cells of a layer.
         on_step: callback for each subspace and for each cell.
     """
     layer, parts = _parts(bench, places)
@@ -108,15 +108,15 @@ def compute_layer(
         for place, subspace in zip(cells, subspaces, strict=True):
             on_step()
             started = time.perf_counter()
-            found = _evidence(bench, parts, subspace, place)
-            numbers = _alignment(bench, parts, subspace, place) | found.numbers
+            evidence = _evidence(bench, parts, subspace, place)
+            numbers = _alignment(bench, parts, subspace, place) | evidence.numbers
             attributions = bench.paths.attributions(layer, subspace, shared)
             from_content = bench.content_paths.attributions(layer, subspace, second)
             numbers |= measure_attributions(attributions, from_content, work.norms, articles)
-            cell: dict[str, Any] = _shown(work, bench.clip, attributions, found.outcomes)
+            cell: dict[str, Any] = _shown(work, bench.clip, attributions, evidence.outcomes)
             cell["articles"] = AttributedWords.of(attributions, articles).articles()
             numbers[Key("seconds")] = Estimate(searching + time.perf_counter() - started, 1)
-            # train first, since the cell's file marks the cell as done
+            # train before the file of the cell marks the cell as done
             train_cell(work, bench.clip, folder, place, parts, bench.edited(place))
             folder.write(place.name, {"cell": _where(place), "measures": schema.wide(numbers), **cell})
             on_step()
@@ -130,15 +130,15 @@ def train_cell(
     parts: Parts | None = None,
     attributions: tuple[Attributions, Attributions] | None = None,
 ) -> None:
-    """Train a model at a cell if the sweep trains models, measure it, and write the results.
+    """Train and measure a model at a cell, and write the results; do nothing if the sweep trains no models.
 
     Args:
         work: work of the sweep.
         clip: base model.
         folder: run folder.
         place: cell.
-        parts: pairs of the base at the site, if they have been run.
-        attributions: attributions of the trained model from both baselines, if they have been computed.
+        parts: pairs of the base at the site; None if they have not been run.
+        attributions: attributions of the trained model from both baselines; None if they have not been computed.
     """
     if work.trained is None:
         return
@@ -151,17 +151,19 @@ def train_cell(
 
 
 def _where(place: Place) -> dict[str, int]:
+    """Return the head of a cell's file."""
     return {"layer": place.layer, "block": place.block, "size": place.size, "seed": place.seed}
 
 
 def search_layer(bench: Bench, folder: RunFolder, places: Sequence[Place]) -> None:
-    """Search the subspaces of cells of one layer, and save them for `compute_layer`."""
+    """Search the subspaces of cells of a layer, and save them for `compute_layer`."""
     _, parts = _parts(bench, places)
     for cells in _by_seed(places):
         _subspaces(bench.work, parts, folder, cells)
 
 
 def _parts(bench: Bench, places: Sequence[Place]) -> tuple[int, Parts]:
+    """Return the layer of cells, and the pairs of each split at the layer."""
     (layer,) = {place.layer for place in places}
     site = Site("text", layer)
     return layer, parts_at(bench.work, bench.run, site)
@@ -176,33 +178,34 @@ def parts_at(work: Work, run: PairRun, site: Site) -> dict[str, PairsAtSite]:
         site: site of the pairs.
     """
     rows = {name: torch.tensor(work.features.rows(name)) for name in SPLITS}
-    return {name: PairsAtSite(run.take(some), site) for name, some in rows.items()}
+    return {name: PairsAtSite(run.take(numbers), site) for name, numbers in rows.items()}
 
 
 def _by_seed(places: Sequence[Place]) -> list[list[Place]]:
+    """Return cells in groups of equal seeds, by size."""
     ordered = sorted(places, key=lambda place: (place.seed, place.size))
     return [list(cells) for _, cells in groupby(ordered, key=lambda place: place.seed)]
 
 
 def _subspaces(work: Work, parts: Parts, folder: RunFolder, places: Sequence[Place]) -> list[Subspace]:
-    """Return the subspaces of cells of one layer and seed, read from the folder if it has all of them, else searched.
+    """Return the subspaces of cells of a layer and seed, from the folder if it has all of them, or else from a search.
 
-    Joint searches of several sizes affect each other in their last digits, so a search always covers all sizes of the
-    sweep. Subspaces of the given cells are saved when all have been found; those of other cells stay as they are.
+    Sizes that are searched together affect each other in the last digits, so a search always covers all sizes of the
+    sweep. The subspaces of the given cells are saved after the search. The subspaces of other cells do not change.
     """
     try:
         return [kept_subspace(folder, place) for place in places]
     except RotationError:
         pass
-    found = dict(zip(work.sizes, search_sizes(work, parts, work.sizes, places[0].seed), strict=True))
+    by_size = dict(zip(work.sizes, search_sizes(work, parts, work.sizes, places[0].seed), strict=True))
     for place in places:
-        keep_subspace(folder, place, found[place.size], work.sizes)
-    # Read back, so that a resumed run has the same memory layout: the last bits of sums depend on it.
+        keep_subspace(folder, place, by_size[place.size], work.sizes)
+    # The subspaces are read from disk for the memory layout of a resumed run, which affects the last bits of sums.
     return [kept_subspace(folder, place) for place in places]
 
 
 def search_sizes(work: Work, parts: Parts, sizes: Sequence[int], seed: int) -> Sequence[Subspace]:
-    """Search subspaces of the given sizes by the method of the sweep's cells."""
+    """Search subspaces of the given sizes with the first method of the sweep."""
     (method, *_) = find_methods(work.config.compared)
     return method.fit(parts["train"], parts["val"], sizes, _search_config(work.config, seed))
 
@@ -211,12 +214,12 @@ def _evidence(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> E
     """Measure the subspace of a cell, with controls if the options ask for them."""
     config = bench.work.config
     methods = None if config.controls == "none" else find_methods(config.compared)[1:]
-    how = MeasurementSettings(_search_config(config, place.seed), methods)
-    return measure_subspace(parts, subspace, how, traits_of(bench.work.features.split("test").texts))
+    settings = MeasurementSettings(_search_config(config, place.seed), methods)
+    return measure_subspace(parts, subspace, settings, traits_of(bench.work.features.split("test").texts))
 
 
 def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> dict[Key, Estimate]:
-    """Return facts of the search for the subspace of a cell, and its IIA on the validation pairs."""
+    """Return facts about the search for the subspace of a cell, and the IIA of the subspace on validation pairs."""
     on_val = align(parts["val"], subspace, sources=bench.work.config.sources, seed=place.seed)
     facts = subspace.facts
     measured = {
@@ -232,7 +235,7 @@ def _alignment(bench: Bench, parts: Parts, subspace: Subspace, place: Place) -> 
 
 
 def _shown(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcomes) -> dict[str, Any]:
-    """Return data of a cell for display: word types with their mean attribution and count by route, and examples."""
+    """Return data of a cell for display: word types with mean attribution and count by route, and examples."""
     words = {route: attributions.by_type(route) for route in MEASURED}
     return {"words": words, "examples": _examples(work, clip, attributions, outcomes)}
 
@@ -240,7 +243,7 @@ def _shown(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcome
 def _examples(work: Work, clip: Clip, attributions: Attributions, outcomes: Outcomes) -> list[dict[str, Any]]:
     """Return the texts of the first attributed pairs, positive texts first.
 
-    Each text has the attributions of its words by route, and its score after Z is taken from a text of the other kind.
+    Each text has the attributions of its words by route, and its score with Z from a text of the other kind.
     """
     count = len(attributions) // 2
     chosen = range(min(EXAMPLES, count))
@@ -253,9 +256,10 @@ def _examples(work: Work, clip: Clip, attributions: Attributions, outcomes: Outc
         for place in chosen:
             row, pair = number * count + place, work.attributed[place]
             source = int(outcomes.sources[pair])
-            said = words[test[source] + (1 - number) * pairs]
+            source_words = words[test[source] + (1 - number) * pairs]
             base, counterfactual = (float(table[direction][pair]) for table in (outcomes.base, outcomes.counterfactual))
-            swap = {"source_pair": source, "source": " ".join(said), "base": base, "counterfactual": counterfactual}
+            swap = {"source_pair": source, "source": " ".join(source_words)}
+            swap |= {"base": base, "counterfactual": counterfactual}
             example: dict[str, Any] = {"kind": kind, "pair": place, "words": attributions.words[row], "swap": swap}
             example |= {"score": attributions.score[row], "baseline_score": attributions.baseline_score[row]}
             out.append(example | {route: by_word[route][row].tolist() for route in MEASURED})

@@ -1,4 +1,4 @@
-"""Further examination of the chosen cell of a sweep: other seeds, an arbitrary label, random weights."""
+"""Controls of the chosen cell of a sweep: other seeds, an arbitrary label, random weights."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from interp.subspaces.subspace import Subspace
 from interp.sweep.cell import parts_at, search_sizes
 from interp.sweep.work import Parts, Work
 
-_MORE_SEEDS = 2  # in addition to the seed of the cell
-LEAST = 2  # number of pairs that random sources need
+_MORE_SEEDS = 2  # number of seeds in addition to the seed of the cell
+LEAST = 2  # least number of pairs with random sources
 
 
 def model_of(work: Work, clip: Clip, place: Place) -> tuple[Clip, Subspace]:
-    """Return the model of a cell, which is the fine-tuned model if there is one, and the subspace found in it.
+    """Return the model of a cell, fine-tuned if the sweep trains models, and the subspace found in the model.
 
     Args:
         work: work of the sweep.
@@ -48,24 +48,24 @@ def examine(
     subspace: Subspace,
     on_step: Callable[[], object] = lambda: None,
 ) -> ChosenControls:
-    """Examine the chosen cell.
+    """Return the controls of the chosen cell.
 
     Args:
         work: work of the sweep.
         clip: base model.
         place: chosen cell.
-        model, subspace: return values of `model_of`.
-        on_step: callback after each of `steps` steps.
+        model, subspace: results of `model_of`.
+        on_step: callback after each of `steps()` steps.
     """
     base = _at(work, clip, place)
-    parts = _of_model(work, model, place, base)
+    parts = _model_parts(work, model, place, base)
     overlaps, angles, converged = {}, {}, True
     for other in other_seeds(place):
-        found = _search(work, parts, other) if work.trained is None else work.trained.train(work, other, clip)[1]
-        converged &= bool(found.facts.get("converged", True))
-        if isinstance(subspace, Rotation) and isinstance(found, Rotation):
-            overlaps[other.seed] = overlap(subspace.basis, found.basis)
-            angles[other.seed] = principal_angles(subspace.basis, found.basis).tolist()
+        rival = _search(work, parts, other) if work.trained is None else work.trained.train(work, other, clip)[1]
+        converged &= bool(rival.facts.get("converged", True))
+        if isinstance(subspace, Rotation) and isinstance(rival, Rotation):
+            overlaps[other.seed] = overlap(subspace.basis, rival.basis)
+            angles[other.seed] = principal_angles(subspace.basis, rival.basis).tolist()
         else:  # only bases have angles
             overlaps[other.seed], angles[other.seed] = math.nan, []
         on_step()
@@ -73,19 +73,19 @@ def examine(
     arbitrary = _iia(work, _halves(parts, negatives), place)
     on_step()
     random_weights = _at(work, untrained(clip, place.seed), place)
-    without = _iia(work, random_weights, place)
+    untrained_iia = _iia(work, random_weights, place)
     on_step()
     objective, edit = "", None
     if work.trained is not None:
         objective = work.trained.objective
         edit = work.trained.edit_controls(work, clip, place, _halves(base, negatives), random_weights)
     return ChosenControls(
-        place, overlaps, subspace.size / subspace.width, arbitrary, without, converged, angles, objective, edit
+        place, overlaps, subspace.size / subspace.width, arbitrary, untrained_iia, converged, angles, objective, edit
     )
 
 
 def other_seeds(place: Place) -> list[Place]:
-    """Return the places at which a search or training is repeated, to check whether it finds the same subspace."""
+    """Return the places with other seeds, at which a search or training is repeated to compare its subspaces."""
     return [place._replace(seed=place.seed + more + 1) for more in range(_MORE_SEEDS)]
 
 
@@ -95,12 +95,13 @@ def steps() -> int:
 
 
 def _at(work: Work, clip: Clip, place: Place) -> Parts:
+    """Run a model on all pairs, and return the pairs of each split at the layer of a cell."""
     site = Site("text", place.layer)
     return parts_at(work, pair_run(clip, work.features, [site]), site)
 
 
-def _of_model(work: Work, model: Clip, place: Place, base: Parts) -> Parts:
-    """Return the pairs of each split in the model of a cell, given those in the base."""
+def _model_parts(work: Work, model: Clip, place: Place, base: Parts) -> Parts:
+    """Return the pairs of each split in the model of a cell, given the pairs in the base."""
     if work.trained is None:
         return base
     if work.trained.objective == EDIT:
@@ -120,6 +121,7 @@ def _halves(parts: Parts, negatives: Mapping[str, Sequence[str]]) -> Parts:
 
 
 def _search(work: Work, parts: Parts, place: Place) -> Subspace:
+    """Search the subspace of a place."""
     (subspace,) = search_sizes(work, parts, [place.size], place.seed)
     return subspace
 

@@ -1,4 +1,4 @@
-"""Computation of a sweep's missing cells, all or a part of them, and examination of the chosen cell."""
+"""Computation of the missing cells of a sweep or of a part, and examination of the chosen cell."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Pass:
     """Pass over the cells of a sweep.
 
     Attributes:
-        objective: objective of the training at each cell; None if no model is trained.
-        searched: True if an earlier pass searches the cells on the frozen model.
+        objective: objective of the training at each cell; None without training.
+        searched: True if an earlier pass searched the cells on the frozen model.
     """
 
     objective: str | None
@@ -62,7 +62,7 @@ def do_part(
     *,
     last: bool = True,
 ) -> None:
-    """Compute the missing cells of a part of a sweep, except those that another job is computing.
+    """Compute the missing cells of a part of a sweep, except cells that another job is computing.
 
     Args:
         config: options of the sweep.
@@ -71,24 +71,24 @@ def do_part(
         clip: model.
         places: cells of the whole sweep.
         missing: missing cells of the whole sweep.
-        prepared: function that prepares the work on the given cells.
+        prepared: function that prepares the work on cells.
         last: True if no other pass follows.
     """
-    own = part.part(places)
-    wanted = [place for place in own if place in set(missing)]
-    print(f"part {part.number} of {part.of}: {plural(len(own), 'cell')}, {len(own) - len(wanted)} done before")
+    cells = part.part(places)
+    wanted = [place for place in cells if place in set(missing)]
+    print(f"part {part.number} of {part.total}: {plural(len(cells), 'cell')}, {len(cells) - len(wanted)} done before")
     computed, _ = compute_missing(config, folder, clip, wanted, prepared)
     left = len(missing) - len(computed)
     if last:
         print(
-            f"{plural(left, 'cell')} left to other parts"
+            f"{plural(left, 'cell')} left for other parts"
             if left
-            else "all cells are done: --merge makes tables and page"
+            else "all cells are done; write the tables and the page with --merge"
         )
 
 
 def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, features: EmbeddedPairs) -> None:
-    """Check that all parts are done, and note facts that no part could note.
+    """Check that all parts are done, and add facts to the manifest that a single part does not have.
 
     Raises:
         UserError: cells are missing.
@@ -96,18 +96,18 @@ def check_merged(folder: RunFolder, missing: Sequence[Place], clip: Clip, featur
     if missing:
         names = ", ".join(place.name for place in missing[:3]) + (" and more" if len(missing) > 3 else "")
         raise UserError(
-            f"{len(missing)} cells are missing ({names}): wait for the jobs that do them, run their --shard again if "
-            "they were killed, or leave --merge out to compute them here"
+            f"the results of {plural(len(missing), 'cell')} are missing ({names}); wait for the other jobs, repeat the "
+            "--shard of a killed job, or omit --merge to compute the missing cells here"
         )
-    update_manifest(folder, **_of_texts(features, clip), finished=now())
+    update_manifest(folder, **_text_counts(features, clip), finished=now())
 
 
-def _of_texts(features: EmbeddedPairs, clip: Clip) -> dict[str, str]:
+def _text_counts(features: EmbeddedPairs, clip: Clip) -> dict[str, str]:
     """Return counts of truncated and wordless texts as sentences; zero counts are omitted."""
     tokens = features.tokens_for(clip)
     cut, none = f"were cut to the model's {clip.context} tokens", "have no word, and the embedding of an empty text"
     counts = {"truncated": (tokens.truncated, cut), "wordless": (tokens.wordless, none)}
-    return {name: f"{count} of {len(tokens)} texts {what}" for name, (count, what) in counts.items() if count}
+    return {name: f"{count} of {len(tokens)} texts {fate}" for name, (count, fate) in counts.items() if count}
 
 
 def look_at_chosen(
@@ -120,24 +120,22 @@ def look_at_chosen(
     objective: str = "",
     directions: bool = True,
 ) -> None:
-    """Examine the cell that a pass chooses, and describe its Z on held-out pairs, unless both were done before.
+    """Examine the cell that a pass chooses, and describe its Z on held-out pairs, unless the folder has both results.
 
-    A Z that is not a rotation has no directions to describe.
+    Only a rotation has directions to describe.
 
     Args:
         folder: run folder.
         clip: base model.
         config: options of the sweep.
-        prepared: function that prepares the work on the given cells.
-        work: prepared work, if there is any.
+        prepared: function that prepares the work on cells.
+        work: prepared work; None to prepare it if needed.
         objective: objective of the models that the pass trains; empty for a search on the frozen model.
         directions: True to describe Z.
     """
     place = Place.of(read_sweep(folder, objective).best)
-    examined = config.controls != "all" or _is_known(
-        folder, place, objective, partial(read_chosen, objective=objective)
-    )
-    described = not directions or _is_known(folder, place, objective, with_pictures)
+    examined = config.controls != "all" or _is_kept(folder, place, objective, partial(read_chosen, objective=objective))
+    described = not directions or _is_kept(folder, place, objective, with_pictures)
     if examined and described:
         return
     work = work or prepared([place])
@@ -156,16 +154,16 @@ def look_at_chosen(
             keep_directions(folder, place, objective, leading, held_out.data)
 
 
-def _is_known(
+def _is_kept(
     folder: RunFolder, place: Place, objective: str, read: Callable[[RunFolder], ChosenControls | Directions | None]
 ) -> bool:
-    """Return whether a file holds data of this cell and of the model trained there; a damaged file does not."""
+    """Return whether a file holds data of a cell and of the model trained there; a damaged file gives False."""
     try:
-        known = read(folder)
+        kept = read(folder)
     except StoreError as error:
-        print(f"note: {error.fault}; it is made again")
+        print(f"note: {error.fault}; the file is written again")
         return False
-    return known is not None and (known.place, known.objective) == (place, objective)
+    return kept is not None and (kept.place, kept.objective) == (place, objective)
 
 
 def compute_missing(
@@ -176,18 +174,18 @@ def compute_missing(
     prepared: Callable[[list[Place]], Work],
     on_cells: OnCells = lambda _: "",
 ) -> tuple[list[Place], Work | None]:
-    """Run the texts once, then compute the missing cells, except those that another job is computing.
+    """Run the texts once, then compute the missing cells, except cells that another job is computing.
 
     Returns:
-        Cells that were computed, and the work they were computed from; None without cells.
+        The computed cells and their work; None in place of the work if there are no such cells.
 
     Raises:
-        UserError: a process died, or the executor has left out a cell; finished cells are kept.
+        UserError: a process died, or the executor omitted a cell; finished cells are kept.
     """
     executor = find_executor(config.executor)
     with executor.claimed(folder, missing) as mine:
         if len(mine) < len(missing):
-            print(f"note: other jobs are at work on {len(missing) - len(mine)} of them")
+            print(f"note: other jobs are computing {len(missing) - len(mine)} of these cells")
         if not mine:
             return mine, None
         work = prepared(mine)
@@ -195,21 +193,21 @@ def compute_missing(
     each = Pass(None if work.trained is None else work.trained.objective, work.searched)
     if absent := [place.name for place in each.missing(folder, mine)[0]]:
         raise UserError(
-            f"--engine {config.executor} has left out {len(absent)} of {len(mine)} cells, {absent[0]} among them; "
-            "finished cells are kept: run the same command again, with --engine local"
+            f"--engine {config.executor} omitted {len(absent)} of {len(mine)} cells, for example {absent[0]}; "
+            "finished cells are kept: run the same command again with --engine local"
         )
     return mine, work
 
 
 def _clean(work: Work, clip: Clip) -> TextRun:
-    """Run the texts, and note the number of truncated texts."""
+    """Run the texts, and print and keep the number of truncated texts."""
     tokens = work.features.tokens_for(clip)
     if work.searched:
         return TextRun.without_sites(clip, tokens)
     with Bar(total=len(tokens), desc="clean run", unit="text") as bar:
         sites = [Site("text", layer) for layer in work.layers]
         run = clean_texts(clip, tokens, sites, on_batch=bar.update)
-    counts = _of_texts(work.features, clip)
+    counts = _text_counts(work.features, clip)
     if counts and work.config.part is None:
         update_manifest(RunFolder(work.folder), **counts)
     print("".join(f"note: {count}\n" for count in counts.values()), end="")

@@ -1,4 +1,4 @@
-"""Check for finished cells of a sweep: a cell and its subspace must exist, be unchanged, and belong to this run."""
+"""Check of the finished cells of a sweep: cell and subspace must exist, be unchanged, and belong to the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def unfinished(
     Args:
         folder: run folder.
         places: cells of the sweep.
-        objective: objective of the models that are trained together with the search at each cell; None for no models.
+        objective: objective of the models that are trained with the search at each cell; None without models.
     """
     missing, faults = [], []
     for place in places:
@@ -41,7 +41,7 @@ def unfinished(
 
 
 def untrained(folder: RunFolder, places: Iterable[Place], objective: str) -> tuple[list[Place], list[str]]:
-    """Return the cells at which no model was trained by an objective, and faults of unusable files."""
+    """Return the cells without a model that was trained by an objective, and faults of unusable files."""
     missing, faults = [], []
     for place in places:
         try:
@@ -56,7 +56,7 @@ def untrained(folder: RunFolder, places: Iterable[Place], objective: str) -> tup
 def check_others(folder: RunFolder, places: Iterable[Place]) -> None:
     """Raise `StoreError` for unusable cells that this command does not compute.
 
-    The check comes before hours of computation whose results could not be shown together with an unusable cell.
+    The check precedes hours of computation, because no page can show the results next to an unusable cell.
     """
     others = sorted(set(cells_of(folder)[0]) - set(places))
     for place in others:
@@ -64,19 +64,19 @@ def check_others(folder: RunFolder, places: Iterable[Place]) -> None:
             read_cell(folder, place)
         except StoreError as error:
             raise StoreError(
-                f"{error.fault}; remove that file, or ask for layer {place.layer}, size {place.size} and seed "
-                f"{place.seed} too"
+                f"{error.fault}; remove that file, or include layer {place.layer}, size {place.size} and seed "
+                f"{place.seed} in the sweep"
             ) from error
 
 
 def keep_subspace(folder: RunFolder, place: Place, subspace: Subspace, sizes: Sequence[int]) -> None:
-    """Save the subspace of a cell, with the cell and the run that it belongs to.
+    """Save the subspace of a cell, with the place of the cell and the fingerprint of the run.
 
     Args:
         folder: run folder.
         place: cell.
         subspace: subspace of the cell.
-        sizes: sizes that were searched together, which affects the last digits of the subspace.
+        sizes: sizes that were searched together; they affect the last digits of the subspace.
     """
     facts = {"cell": place._asdict(), "run": folder.fingerprint, "searched_sizes": list(sizes)}
     subspace.with_facts({**subspace.facts, **facts}).save(place.rotation_file(folder.path))
@@ -86,23 +86,23 @@ def kept_subspace(folder: RunFolder, place: Place) -> Subspace:
     """Read the subspace that `keep_subspace` saved.
 
     Raises:
-        RotationError: there is none, it was changed, or it belongs to another cell or run.
+        RotationError: the subspace is missing, was changed, or belongs to another cell or run.
     """
     path = place.rotation_file(folder.path)
-    found = load_subspace(path)
-    its = found.facts.get("cell"), found.facts.get("run"), found.site.layer
-    if its != (place._asdict(), folder.fingerprint, place.layer):
+    subspace = load_subspace(path)
+    origin = subspace.facts.get("cell"), subspace.facts.get("run"), subspace.site.layer
+    if origin != (place._asdict(), folder.fingerprint, place.layer):
         raise RotationError(f"'{path}' is the subspace of another cell or run")
-    return found
+    return subspace
 
 
 def searched_otherwise(folder: RunFolder, places: Iterable[Place], sizes: Sequence[int]) -> list[str]:
-    """Return a note on cells whose rotations were searched together with other sizes than the given ones, if any."""
+    """Return a note about cells whose rotations were searched together with sizes other than the given sizes."""
     others = [place for place in places if kept_subspace(folder, place).facts.get("searched_sizes") != list(sizes)]
     if not others:
         return []
     names = ", ".join(place.name for place in others[:3]) + (" and more" if len(others) > 3 else "")
     return [
-        f"rotations were searched beside other sizes than this command names ({len(others)}: {names}); their last "
-        "digits can differ from those of a sweep that searches all of these at once"
+        f"rotations of {len(others)} cells were searched together with other sizes than this command has ({names}); "
+        "their last digits can differ from a sweep that searches all sizes at once"
     ]

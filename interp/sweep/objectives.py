@@ -1,4 +1,4 @@
-"""Objectives of a sweep by name: a search on the frozen model alone, or modules that train at each cell."""
+"""Registry of the objectives of a sweep: searches on the frozen model, and a module that trains at each cell."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def find_objective(name: str) -> ModuleType | None:
     The module is imported by name, since `training` depends on this package.
 
     Raises:
-        UserError: there is no objective of that name.
+        UserError: the objective does not exist.
     """
     if name in FROZEN:
         return None
     if name not in TRAINED:
-        raise UserError(f"there is no objective '{name}'; known: {', '.join((*FROZEN, *TRAINED))}")
+        raise UserError(f"there is no objective '{name}'; choose one of {', '.join((*FROZEN, *TRAINED))}")
     return importlib.import_module("training.cells")

@@ -1,7 +1,7 @@
-"""Tasks of a sweep, each done in one process: a path of attributions, a search, cells, a fine-tuning.
+"""Tasks of a sweep for a single process: a path of attributions, a search, cells, or a fine-tuning.
 
-A process is prepared for tasks once, with a model and the clean run of the texts. Results are written to the run
-folder, or to the cache in it, which all processes see.
+A process is prepared for tasks once, with a model and the clean run of the texts. Tasks write results to the run folder
+or to its cache, which all processes see.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from interp.sweep.cell import Bench, compute_layer, parts_at, search_layer, trai
 from interp.sweep.finished_cells import unfinished, untrained
 from interp.sweep.work import Work
 
-# folders in the cache: paths of all words and of content words alone, with a file for each text that has a path; in the
-# base, and in the edited models
+# folders in the cache with a file for each text: paths of all words and of content words, in the base and in the edited
+# models
 PATHS, CONTENT_PATHS = "paths", "content-paths"
 EDITED = {PATHS: "edited-paths", CONTENT_PATHS: "edited-content-paths"}
 
@@ -55,7 +55,7 @@ class TaskProcess:
     Attributes:
         work: work of the sweep.
         clip: model.
-        run: function that returns the clean run with the data needed at a layer; for None, only the texts.
+        run: function from a layer to the clean run with the data that the layer needs; None gives the texts only.
         on_step: callback for each subspace and for each cell.
     """
 
@@ -72,15 +72,15 @@ class TaskProcess:
         return RunFolder(self.work.folder)
 
     def bench(self, layer: int) -> Bench:
-        """Return the material of the cells of a layer; it is rebuilt only if the layer has another clean run."""
+        """Return the material of the cells of a layer, rebuilt only if the layer has another clean run."""
         run = self.run(layer)
         if self._bench is None or self._bench.run.run is not run:
-            self._bench = None  # free its memory before the next bench is made
+            self._bench = None  # free the memory before the next bench is made
             self._bench = _make_bench(self.work, self.clip, run)
         return self._bench
 
     def edit(self, place: Place) -> tuple[Edit, Subspace]:
-        """Return the edit of a cell, and Z."""
+        """Return the edit of a cell and Z."""
         if self.work.trained is None:
             raise RuntimeError("the cells of this sweep have no edits")
         if place not in self._edits:
@@ -92,17 +92,17 @@ _here: TaskProcess | None = None  # this process
 
 
 def prepare(work: Work, run: Callable[[Clip, int | None], TextRun]) -> None:
-    """Prepare this process.
+    """Prepare this process for tasks.
 
     Raises:
-        UserError: the model has changed since the sweep began.
+        UserError: the model has changed since the start of the sweep.
     """
     global _here
     torch.set_num_threads(1)
-    of = work.config
-    clip = load_clip(of.model, tokenizer=of.tokenizer, device=of.device, trust=of.trust_run)
+    config = work.config
+    clip = load_clip(config.model, tokenizer=config.tokenizer, device=config.device, trust=config.trust_run)
     if clip.fingerprint != work.fingerprint:
-        raise UserError(f"the model '{of.model}' has changed since the sweep began; run it again")
+        raise UserError(f"the model '{config.model}' has changed since the start of the sweep; run the sweep again")
     features = replace(work.features, tokens=run(clip, None).tokens)
     _here = TaskProcess(replace(work, features=features), clip, lambda layer: run(clip, layer))
 
@@ -114,7 +114,7 @@ def is_prepared() -> bool:
 
 @contextmanager
 def prepared(work: Work, clip: Clip, run: TextRun) -> Iterator[TaskProcess]:
-    """Prepare this process with an existing model and clean run, and undo it on exit."""
+    """Prepare this process with an existing model and clean run, until exit."""
     global _here
     _here = TaskProcess(work, clip, lambda _layer: run)
     try:
@@ -124,15 +124,17 @@ def prepared(work: Work, clip: Clip, run: TextRun) -> Iterator[TaskProcess]:
 
 
 def _prepared() -> TaskProcess:
+    """Return this process, which must have been prepared."""
     if _here is None:
         raise RuntimeError("the worker process was not prepared")
     return _here
 
 
 def path_task(item: tuple[int, Sequence[Place]]) -> None:
-    """Run the paths of a text in the base and in the edited models of cells, and save them.
+    """Run the paths of a text in the base and in the edited models of cells, and save the paths.
 
-    The text is given by its number among the attributed texts.
+    Args:
+        item: number of the text among the attributed texts, and cells with edited models.
     """
     here = _prepared()
     number, places = item
@@ -142,13 +144,13 @@ def path_task(item: tuple[int, Sequence[Place]]) -> None:
 
 
 def search_task(places: list[Place]) -> None:
-    """Search the rotations of cells of one layer."""
+    """Search the rotations of cells of a layer."""
     here = _prepared()
     search_layer(here.bench(places[0].layer), here.folder, places)
 
 
 def cells_task(places: list[Place]) -> None:
-    """Compute the cells of one layer that are not done; a process that died may have finished some."""
+    """Compute the missing cells of a layer; a process that died may have finished others."""
     here = _prepared()
     missing, _ = unfinished(here.folder, places, _objective(here.work))
     if missing:
@@ -156,18 +158,19 @@ def cells_task(places: list[Place]) -> None:
 
 
 def _objective(work: Work) -> str | None:
+    """Return the objective of the trainings; None without trainings."""
     return None if work.trained is None else work.trained.objective
 
 
 def train_task(place: Place) -> None:
-    """Train at a place that is not a cell of the sweep, with its own clean run of the texts."""
+    """Train at a place that is not a cell of the sweep, with a separate clean run of the texts."""
     here = _prepared()
     if here.work.trained is not None:
         here.work.trained.train(here.work, place, here.clip)
 
 
 def edit_task(place: Place) -> None:
-    """Train an edit at a cell, on the clean run of all pairs."""
+    """Train an edit at a cell on the clean run of all pairs."""
     here = _prepared()
     if here.work.trained is not None:
         parts = parts_at(here.work, here.bench(place.layer).run, Site("text", place.layer))
@@ -175,7 +178,7 @@ def edit_task(place: Place) -> None:
 
 
 def measured_task(place: Place) -> None:
-    """Train and measure at a cell that an earlier pass searched, unless a process that died has done so."""
+    """Train and measure at a cell that an earlier pass searched, unless the results exist."""
     here = _prepared()
     objective = _objective(here.work)
     if objective is not None and untrained(here.folder, [place], objective)[0]:
@@ -183,19 +186,19 @@ def measured_task(place: Place) -> None:
 
 
 def _keep_path(work: Work, clip: Clip, number: int, cells: Mapping[str, tuple[Edit, Subspace]]) -> None:
-    """Run the paths of a text from each baseline, in the base and in edited models, and save them in the cache."""
+    """Run the paths of a text from each baseline, in the base and in edited models, and save the paths in the cache."""
     row = work.attributed_texts[number : number + 1]
     image = work.features.embeddings[row % len(work.features)]
     text = work.features.tokens_for(clip).take(row)
     baselines = {CONTENT_PATHS: content_baselines} if number in _checked(work) else {}
     for name, start in {**baselines, PATHS: default_baselines}.items():
-        of_text = clip, text, image, work.layers
+        inputs = clip, text, image, work.layers
         settings, edited = PathSettings(work.config.n_steps, baselines=start(clip, text)), dict[str, EditedPath]()
         if cells:
-            path, found = run_paths(*of_text, list(cells.values()), settings, TOLERANCE)
-            edited = dict(zip(cells, found, strict=True))
+            path, edited_paths = run_paths(*inputs, list(cells.values()), settings, TOLERANCE)
+            edited = dict(zip(cells, edited_paths, strict=True))
         else:
-            path = run_path(*of_text, settings, TOLERANCE)
+            path = run_path(*inputs, settings, TOLERANCE)
         with on_disk(work):
             if edited:
                 save_edited_paths(edited, _path_file(work, EDITED[name], number))
@@ -203,12 +206,12 @@ def _keep_path(work: Work, clip: Clip, number: int, cells: Mapping[str, tuple[Ed
 
 
 def paths_done(work: Work) -> int:
-    """Return the number of texts that have their paths."""
+    """Return the number of texts with saved paths."""
     return sum(1 for _ in (work.cache / PATHS).iterdir())
 
 
 def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
-    """Return the material of the cells; the paths are read from the cache when they are needed."""
+    """Return the material of the cells; the paths are read from the cache on use."""
     features = work.features
     pairs = PairRun(run, features.embeddings.to(clip.device), clip.logit_scale, features.groups)
     texts = run.tokens.take(work.attributed_texts)
@@ -222,7 +225,7 @@ def _make_bench(work: Work, clip: Clip, run: TextRun) -> Bench:
 
 
 def _edited(work: Work, texts: Tokens, place: Place) -> tuple[Attributions, Attributions] | None:
-    """Return the attributions of the texts in the edited model of a cell, from both baselines; None without paths."""
+    """Return the attributions of the texts in the edited model of a cell from both baselines; None without paths."""
     if not _path_file(work, EDITED[PATHS], 0).exists():
         return None
 
@@ -237,17 +240,18 @@ def _edited(work: Work, texts: Tokens, place: Place) -> tuple[Attributions, Attr
 
 
 def _checked(work: Work) -> Sequence[int]:
-    """Return the numbers of the texts that are attributed from the second baseline too."""
+    """Return the numbers of the texts that are also attributed from the second baseline."""
     return checked_texts(len(work.attributed))
 
 
 def _path_file(work: Work, name: str, number: int) -> Path:
+    """Return the file of a text in a folder of the cache."""
     return work.cache / name / f"{number}.safetensors"
 
 
 @contextmanager
 def on_disk(work: Work) -> Iterator[None]:
-    """Convert errors of the disk into a `UserError`.
+    """Convert errors of the disk to `UserError` in the body.
 
     Raises:
         UserError: the cache cannot be written or read.
@@ -255,4 +259,6 @@ def on_disk(work: Work) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot keep what the cells share in '{work.cache}': {error}; choose another --out") from error
+        raise UserError(
+            f"cannot use the folder '{work.cache}' of shared data: {error}; choose another --out"
+        ) from error

@@ -1,4 +1,4 @@
-"""Work of a sweep: the object that cells are computed from in every process."""
+"""Work of a sweep: the object from which every process computes cells."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ CACHE = "cache"
 
 
 def cache_name(part: Shard | None) -> str:
-    """Return the name of the folder for data that cells share; a part of a sweep has its own folder."""
+    """Return the name of the folder for data that cells share; each part of a sweep has a separate folder."""
     return CACHE if part is None else f"{CACHE}-{part.name}"
 
 
-Parts = Mapping[str, PairsAtSite]  # by split
+Parts = Mapping[str, PairsAtSite]  # split -> pairs
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedResult:
-    """Results for the model that was trained at a cell.
+    """Results of the model trained at a cell.
 
     Attributes:
-        numbers: measures of the model, the same as those of a frozen model.
+        numbers: measures of the model, as for a frozen model.
         attributions: attributions of the texts of the attributed pairs, by route; positive texts first.
         outcomes: outcomes of the interventions on the test pairs.
     """
@@ -54,9 +54,9 @@ class TrainedResult:
 
 @runtime_checkable
 class TrainedCells(Protocol):
-    """Trainings at the cells of a sweep by one objective, which can be sent to other processes.
+    """Trainings at the cells of a sweep by one objective; they can be sent to other processes.
 
-    The base stays as it is.
+    The base model does not change.
     """
 
     @property
@@ -71,12 +71,12 @@ class TrainedCells(Protocol):
             work: work of the sweep.
             place: cell.
             clip: base model.
-            parts: pairs of the base at the site, if they have been run.
+            parts: pairs of the base at the site; None if they have not been run.
         """
         ...
 
     def edit(self, work: Work, place: Place) -> tuple[Edit, Subspace]:
-        """Return the edit that was trained at a cell, and Z; only for objectives that edit."""
+        """Return the edit trained at a cell, and Z; only for objectives that edit."""
         ...
 
     def edit_controls(
@@ -88,7 +88,7 @@ class TrainedCells(Protocol):
             work: work of the sweep.
             clip: base model.
             place: cell.
-            arbitrary: pairs of the base of each split at the site, with an arbitrary label.
+            arbitrary: pairs of each split at the site of the base, with an arbitrary label.
             untrained: pairs of each split at the site, in a text tower with random weights.
         """
         ...
@@ -101,32 +101,32 @@ class TrainedCells(Protocol):
         parts: Parts | None = None,
         attributions: tuple[Attributions, Attributions] | None = None,
     ) -> TrainedResult:
-        """Train at a cell, and measure the model.
+        """Train at a cell and measure the model.
 
         Args:
             work: work of the sweep.
             place: cell.
             clip: base model.
-            parts: pairs of the base at the site, if they have been run.
-            attributions: attributions of the trained model from both baselines, if they have been computed.
+            parts: pairs of the base at the site; None if they have not been run.
+            attributions: attributions of the trained model from both baselines; None if they have not been computed.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Material of all cells except the model; it is small enough to be sent to each process, `trained` included.
+    """Material of all cells except the model; it is small enough to be sent to each process.
 
     Attributes:
         config: options of the sweep.
         fingerprint: fingerprint of the model, which must not change while cells are computed.
-        features: all pairs, with image embeddings on the CPU, and with tokens.
-        norms: norms that attributions are correlated with.
+        features: all pairs, with tokens and with image embeddings on the CPU.
+        norms: norms whose correlation with attributions is measured.
         layers: layers of the cells, ascending.
         sizes: sizes of the whole sweep, ascending.
         attributed: numbers of the test pairs whose texts are attributed.
         folder: run folder.
-        trained: trainings at the cells in this pass; None if no model is trained.
+        trained: trainings at the cells in this pass; None if the pass trains no models.
         searched: True if an earlier pass has searched all cells on the frozen model.
     """
 
@@ -143,11 +143,11 @@ class Work:
 
     @property
     def cache(self) -> Path:
-        """Folder of the data that the cells share while they are computed."""
+        """Folder of data that the cells share during the computation."""
         return self.folder / cache_name(self.config.part)
 
     @property
     def attributed_texts(self) -> Tensor:
-        """Rows of the attributed texts in the clean run: positive texts of test pairs, then the negative ones."""
+        """Rows of the attributed texts in the clean run: positive texts of test pairs, then negative texts."""
         pairs = torch.tensor(self.features.rows("test"))[list(self.attributed)]
         return torch.cat([pairs, pairs + len(self.features)])

@@ -91,10 +91,10 @@ def test_told_attributes_decide_whether_a_text_fits():
     chart = charts(1)[0]
     other = replace(chart, event=next(event for event in words.EVENTS if event != chart.event))
     texts = [write_chart("caption", chart, rng) for _ in range(40)]
-    stating = [text for text in texts if "event" in text.told]
+    stating = [text for text in texts if "event" in text.stated]
     assert stating
     assert not any(text.fits(chart, other) for text in stating)
-    assert all(text.fits(chart, other) for text in texts if "event" not in text.told)
+    assert all(text.fits(chart, other) for text in texts if "event" not in text.stated)
 
 
 def test_a_single_sentence_and_few_words_if_asked():

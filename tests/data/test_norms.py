@@ -28,7 +28,7 @@ def test_norms_that_come_with_the_package(name: str):
 
 
 def test_golden_ratings():
-    """From the published tables: MRC rates circle 591; Brysbaert et al. rate justice 1.45 and circle 4.46."""
+    """The published tables say: MRC rates circle 591; Brysbaert et al. rate justice 1.45 and circle 4.46."""
     assert load_norm("imageability").ratings["circle"] == 591
     assert load_norm("mrc-concreteness").ratings["circle"] > 450
     concreteness = load_norm("concreteness").of(["Circle", "justice", "qqq"])

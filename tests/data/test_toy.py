@@ -133,7 +133,7 @@ def test_every_text_is_true_of_its_picture():
                 for name, values in statements.items():
                     assert getattr(scene, name) in values, (text.text, name)
                 if not partial:
-                    assert text.told - {"paired", "era"} <= set(statements) | {"arrangement"}, text
+                    assert text.stated - {"paired", "era"} <= set(statements) | {"arrangement"}, text
 
 
 def test_whether_a_text_fits_another_scene_is_what_its_words_say():
@@ -145,7 +145,7 @@ def test_whether_a_text_fits_another_scene_is_what_its_words_say():
                 fits = all(getattr(other, name) in values for name, values in statements.items())
                 # only plurals state the number of things
                 assert fits or not text.fits(scene, other)
-                if "paired" not in text.told:
+                if "paired" not in text.stated:
                     assert fits == text.fits(scene, other), (text, other)
 
 

@@ -1,4 +1,4 @@
-"""Pictures."""
+"""Tests of pictures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from interp.drawing.pictures import Block, Picture, draw_words, points
 
 @pytest.mark.parametrize("text", ["a_$x above b_$y", "$", "$$", "$x^2$", r"\frac{", "100 % $\\"])
 def test_text_is_drawn_as_text(text: str):
-    """A name may hold dollars, between which matplotlib would read mathematics."""
+    """Draw names with dollars, between which matplotlib reads mathematics by default."""
 
-    def drawn(said: str, **options: bool) -> bytes:
+    def drawn(content: str, **options: bool) -> bytes:
         picture = Picture(4, 1)
-        picture.text(0.1, 0.4, said, **options)
+        picture.text(0.1, 0.4, content, **options)
         return picture.png()
 
     assert drawn(text) == drawn(text, parse_math=False)

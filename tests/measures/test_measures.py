@@ -1,4 +1,4 @@
-"""Declarations of measures, for any contrast, methods and norms, and the table that they make."""
+"""Tests of the declarations of measures for any contrast, methods and norms, and of their table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from training.evaluation.tasks import TASKS, units_of
 WINES = Question(Contrast("wine", "beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS))
 letters = st.text("abcdefgh", min_size=1, max_size=6)
 kinds = st.tuples(letters, letters).filter(lambda both: both[0] != both[1])
-# with an x before them, names are those of no ceiling, split or interval
+# the x keeps names different from those of ceilings, splits and intervals
 methods = st.lists(letters.map("x{}".format), min_size=1, max_size=4, unique=True).map(
     lambda keys: [MethodName(key, key, f"method {key}") for key in keys]
 )
@@ -42,33 +42,33 @@ def schema(question: Question = PAPERS, names: Sequence[str] = NORMS, *, tuned: 
     return declare(question.contrast, question.methods, names, models=["edited", "tuned"] if tuned else [])
 
 
-def columns(found: Schema) -> list[str]:
-    return [column for measure in found for column in found.columns(measure)]
+def columns(measures: Schema) -> list[str]:
+    return [column for measure in measures for column in measures.columns(measure)]
 
 
 @pytest.mark.slow
 @given(kinds, methods, norms, st.booleans())
-def test_every_column_is_of_one_measure_and_every_title_tells(both, some, names, tuned: bool):
-    found = declare(Contrast(*both), some, names, models=["edited", "tuned"] if tuned else [])
-    assert len(set(columns(found))) == len(columns(found))
-    assert len({measure.title for measure in found}) == len(list(found))
-    assert all(measure.count in found for measure in found)
+def test_every_column_is_of_one_measure_and_every_title_tells(both, finders, names, tuned: bool):
+    declared = declare(Contrast(*both), finders, names, models=["edited", "tuned"] if tuned else [])
+    assert len(set(columns(declared))) == len(columns(declared))
+    assert len({measure.title for measure in declared}) == len(list(declared))
+    assert all(measure.count in declared for measure in declared)
 
 
 @pytest.mark.slow
 @given(st.data(), kinds, methods, norms, st.booleans())
-def test_a_row_reads_back_as_the_numbers_that_were_written(data, both, some, names, tuned: bool):
-    found = declare(Contrast(*both), some, names, models=["edited", "tuned"] if tuned else [])
+def test_a_row_reads_back_as_the_numbers_that_were_written(data, both, finders, names, tuned: bool):
+    declared = declare(Contrast(*both), finders, names, models=["edited", "tuned"] if tuned else [])
     value = st.floats(-10, 10) | st.just(math.nan)
-    keys = data.draw(st.lists(st.sampled_from([measure.key for measure in found]), unique=True))
+    keys = data.draw(st.lists(st.sampled_from([measure.key for measure in declared]), unique=True))
     numbers = {key: Estimate(data.draw(value), 7, data.draw(value), data.draw(value)) for key in keys}
-    row = found.wide(numbers)
-    again = found.read(row)
-    assert found.wide(again) == pytest.approx(row, abs=0, rel=0, nan_ok=True)
+    row = declared.wide(numbers)
+    again = declared.read(row)
+    assert declared.wide(again) == pytest.approx(row, abs=0, rel=0, nan_ok=True)
     assert again.keys() == numbers.keys()
     for key, number in numbers.items():
-        ends = (number.low, number.high) if found[key].interval else (math.nan, math.nan)
-        count = numbers.get(found[key].count, Estimate(0.0, 7)).value
+        ends = (number.low, number.high) if declared[key].interval else (math.nan, math.nan)
+        count = numbers.get(declared[key].count, Estimate(0.0, 7)).value
         kept = (number.value, 0 if math.isnan(count) else int(count), *ends)
         got = again[key]
         assert (got.value, got.n, got.low, got.high) == pytest.approx(kept, abs=0, rel=0, nan_ok=True)
@@ -89,11 +89,11 @@ def test_directions_are_written_under_their_own_names():
 @pytest.mark.slow
 @given(letters.map("z{}".format))
 def test_a_number_that_is_not_declared_is_an_error(name: str):
-    found = schema()
+    declared = schema()
     with raises(ValueError, name, snapshot=False):
-        found.wide({Key("iia"): Estimate(0.5, 1), Key(name): Estimate(0.5, 1)})
-    assert set(found.wide({Key("iia"): Estimate(0.5, 1)})) == {"iia", "iia_low", "iia_high"}
-    assert set(found.wide({Key("shift", direction="up"): Estimate(0.5, 1)})) == {"shift_c2d"}  # it has no interval
+        declared.wide({Key("iia"): Estimate(0.5, 1), Key(name): Estimate(0.5, 1)})
+    assert set(declared.wide({Key("iia"): Estimate(0.5, 1)})) == {"iia", "iia_low", "iia_high"}
+    assert set(declared.wide({Key("shift", direction="up"): Estimate(0.5, 1)})) == {"shift_c2d"}  # without an interval
 
 
 @pytest.mark.slow
@@ -106,18 +106,18 @@ def test_every_number_of_a_cell_is_declared(question: Question, tuned: bool, tmp
         trained = [folder.path / trained_name(objective, Place.parse(name)) for objective in passes("iit-das")]
         files |= dict.fromkeys(trained, of_training) if tuned else {}
         for path, declared in files.items():
-            found = set(kept(path)["measures"])
-            assert found <= set(columns(declared(question)))
-            assert not found <= set(columns(declared(Question(Contrast("x", "y")))))
+            stored = set(kept(path)["measures"])
+            assert stored <= set(columns(declared(question)))
+            assert not stored <= set(columns(declared(Question(Contrast("x", "y")))))
 
 
 def test_every_number_of_an_evaluation_has_a_unit(tmp_path: Path):
     path = write_evaluation(tmp_path / "run", "IIT-DAS, LoRA", routes=("through", "around", "full"), readers=True)
-    known = units_of(TASKS, PAPER)
-    units = {measure: known[task][measure] for task, _, measure in read(path).values}
+    declared = units_of(TASKS, PAPER)
+    units = {measure: declared[task][measure] for task, _, measure in read(path).values}
     assert units["preference"] == SHARE
     assert units["r_through"].bounds == CORRELATION.bounds
-    assert known["preference"]["mean caption score"] == known["preference"]["shift_c2d"] == SCORE
+    assert declared["preference"]["mean caption score"] == declared["preference"]["shift_c2d"] == SCORE
     assert "mean caption score" not in units_of(TASKS, WINES.contrast)["preference"]
 
 
@@ -127,7 +127,7 @@ def test_no_two_measures_share_a_column():
         Schema(PAPER, (share, Measure(Key("a"), "again", SCORE)))
     with raises(ValueError, "'a_low'"):
         Schema(PAPER, (share, Measure(Key("a_low"), "the least of A", SCORE)))
-    with raises(ValueError, "'iia_val'"):  # a method of that name would hide what chooses the cell
+    with raises(ValueError, "'iia_val'"):  # a method with this name would hide the measure that chooses the cell
         declare(PAPER, [*PAPER_METHODS, MethodName("val", "val", "a method")], NORMS)
 
 
@@ -145,5 +145,5 @@ def test_colours_are_symmetric_where_no_bounds_are_fixed(values: list[float]):
 
 
 def test_a_table_without_some_columns_has_the_other_measures():
-    found = schema().among(["iia", "iia_low", "preference", "layer"])
-    assert [measure.key for measure in found] == [Key("iia"), Key("preference")]
+    present = schema().among(["iia", "iia_low", "preference", "layer"])
+    assert [measure.key for measure in present] == [Key("iia"), Key("preference")]

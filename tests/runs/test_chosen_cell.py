@@ -42,11 +42,11 @@ def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
     keep_chosen(
         folder, ChosenControls(CHOSEN.place, {1: math.nan}, 0.0, Estimate(math.nan, 0), CHOSEN.untrained, True, {})
     )
-    found = read_chosen(folder)
-    assert found is not None
-    assert math.isnan(found.overlaps[1])
-    assert math.isnan(found.arbitrary.value)
-    assert found.untrained == CHOSEN.untrained
+    chosen = read_chosen(folder)
+    assert chosen is not None
+    assert math.isnan(chosen.overlaps[1])
+    assert math.isnan(chosen.arbitrary.value)
+    assert chosen.untrained == CHOSEN.untrained
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,10 @@ def test_what_has_no_checksum_is_not_intact():
 
 
 def test_null_is_what_is_not_defined_and_whole_numbers_stay_such():
-    found = parse(json.dumps(GOOD).encode(), Record, Path("f"), "mend it")
-    assert math.isnan(found["outer"].x)
-    assert found["outer"].words["a"]["pair"] == (2, 3)
-    assert isinstance(found["outer"].words["a"]["pair"][0], int)
+    record = parse(json.dumps(GOOD).encode(), Record, Path("f"), "repair it")
+    assert math.isnan(record["outer"].x)
+    assert record["outer"].words["a"]["pair"] == (2, 3)
+    assert isinstance(record["outer"].words["a"]["pair"][0], int)
 
 
 @pytest.mark.parametrize(
@@ -99,22 +99,22 @@ def test_null_is_what_is_not_defined_and_whole_numbers_stay_such():
 )
 def test_what_does_not_fit_is_one_line_that_says_where(change, value: object):
     with raises(StoreError, value):
-        parse(json.dumps(GOOD | change).encode(), Record, Path("f"), "mend it")
+        parse(json.dumps(GOOD | change).encode(), Record, Path("f"), "repair it")
 
 
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")) | CONTENT.map(json.dumps))
 def test_whatever_a_file_holds_it_is_a_record_or_one_short_line(content):
     data = content.encode() if isinstance(content, str) else content
-    said = outcome(data)
-    assert len(said.splitlines()) <= 1
-    assert len(said) < 500
-    assert not said or said.endswith("; mend it")
+    message = outcome(data)
+    assert len(message.splitlines()) <= 1
+    assert len(message) < 500
+    assert not message or message.endswith("; repair it")
 
 
 def outcome(data: bytes) -> str:
-    """The error, or nothing."""
+    """Return the error message, or an empty string."""
     try:
-        parse(data, Record, Path("f"), "mend it")
+        parse(data, Record, Path("f"), "repair it")
     except StoreError as error:
         return str(error)
     return ""
@@ -122,6 +122,6 @@ def outcome(data: bytes) -> str:
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"outer":' * 100_000, '{"outer": ' + "1" * 100_000 + "}", "\\ud800"])
 def test_what_is_too_deep_or_too_long_is_one_line(text: str):
-    with raises(StoreError, "mend it", snapshot=False) as caught:  # in the words of pydantic
-        parse(text.encode(), Record, Path("f"), "mend it")
+    with raises(StoreError, "repair it", snapshot=False) as caught:  # a message of pydantic
+        parse(text.encode(), Record, Path("f"), "repair it")
     assert len(str(caught.value)) < 300

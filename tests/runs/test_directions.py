@@ -64,7 +64,9 @@ def test_what_is_kept_is_read(tmp_path: Path):
     keep_directions(
         folder, PLACE._replace(layer=9), "edit", (LeadingDirection("another", 1.0, 0.5, LOWER, End((), ())),), PAIRS
     )
-    assert [path.name for path in (tmp_path / PICTURES).iterdir()] == ["0.jpg"]  # those of the earlier cell are gone
+    assert [path.name for path in (tmp_path / PICTURES).iterdir()] == [
+        "0.jpg"
+    ]  # the pictures of the earlier cell are gone
 
 
 def test_they_are_whole_with_their_pictures_as_they_were_written(tmp_path: Path):
@@ -83,10 +85,10 @@ def test_they_are_whole_with_their_pictures_as_they_were_written(tmp_path: Path)
 
 def test_what_is_not_defined_is_read_as_such(tmp_path: Path):
     keep_directions(a_run(tmp_path), PLACE, "", LEADING, PAIRS)
-    found = read_directions(a_run(tmp_path))
-    assert found is not None
-    assert math.isnan(found.leading[1].auc)
-    assert found.leading[1].summary == "25.0\N{NO-BREAK SPACE}% of the variance in Z, AUC -"
+    directions = read_directions(a_run(tmp_path))
+    assert directions is not None
+    assert math.isnan(directions.leading[1].auc)
+    assert directions.leading[1].summary == "25.0\N{NO-BREAK SPACE}% of the variance in Z, AUC -"
     keep_directions(a_run(tmp_path), PLACE, "", (), PAIRS)
     assert read_directions(a_run(tmp_path)) == Directions(PLACE, "", (), {})
 

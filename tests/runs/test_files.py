@@ -26,13 +26,13 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("kind", ["device", "folder"])
 def test_no_device_and_no_folder_is_replaced(tmp_path: Path, kind: str):
-    """Whoever may write to /dev would replace /dev/null for everyone; here by way of a link, which is safe."""
+    """Refuse to replace a device: with write access to /dev, that would replace /dev/null. A link is a safe test."""
     path = tmp_path / "there"
     path.mkdir() if kind == "folder" else path.symlink_to("/dev/null")
     with raises(StoreError, f"'{path}'", kind):
         write_atomic(path, "new")
     assert path.is_dir() if kind == "folder" else path.is_symlink()
-    assert [one.name for one in tmp_path.iterdir()] == ["there"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["there"]
 
 
 def test_the_entry_of_a_renamed_file_is_flushed_after_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -59,7 +59,7 @@ def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         read_bytes(tmp_path / "pipe")
     with raises(StoreError, f"'{tmp_path}'"):
         read_bytes(tmp_path)
-    with raises(StoreError, str(tmp_path), snapshot=False):  # in the words of Python
+    with raises(StoreError, str(tmp_path), snapshot=False):  # a message of Python
         read_bytes(tmp_path / "a\0b")
     monkeypatch.setattr(files, "MOST_BYTES", 3)
     with raises(StoreError, f"'{tmp_path / 'f'}'"):

@@ -28,7 +28,7 @@ KIND = versioned("sweep")
 
 
 def start(path: Path, settings: dict[str, object], **facts: object) -> RunFolder:
-    """Do what `open_run` does, without staying at work there."""
+    """Start a run as `open_run` does, and leave it at once."""
     with open_run(path, KIND | settings, **facts) as folder:
         return folder
 
@@ -70,8 +70,8 @@ def test_foreign_folders_are_left_alone(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_whoever_comes_second_writes_nothing(tmp_path: Path):
-    """Another process, with other settings or the same, while the first one is at work."""
+def test_a_second_process_writes_nothing(tmp_path: Path):
+    """Start another process with equal or other settings while the first process is at work."""
     code = (
         "import sys; from pathlib import Path; from interp.runs.folder import open_run\n"
         f"with open_run(Path(sys.argv[1]), {KIND} | {{'steps': int(sys.argv[2])}}, note=sys.argv[2]): pass"
@@ -106,7 +106,7 @@ def test_what_a_killed_process_left_half_written_is_removed_at_the_next_start(tm
         path.write_text("{")
     start(folder.path, {})
     assert not any(path.exists() for path in left)
-    assert all(path.exists() for path in others)  # of a run that may be at work itself; of somebody
+    assert all(path.exists() for path in others)  # of another run, which may be at work; of the user
 
 
 @pytest.mark.parametrize("name", ["cells", "cells/a.json", "examples", ".lock", "manifest.json", "tuned/x/y"])
@@ -163,10 +163,10 @@ def test_cells_are_there_whole_or_not_at_all(tmp_path: Path):
     folder = start(tmp_path / "r", {})
     assert folder.read("a", Cell) is None
     folder.write("a", {"x": 0.1 + 0.2, "n": math.nan, "words": {"é": [1, math.inf]}})
-    found = folder.read("a", Cell)
-    assert found is not None
-    assert found["x"] == 0.1 + 0.2
-    assert math.isnan(found["n"])
+    cell = folder.read("a", Cell)
+    assert cell is not None
+    assert cell["x"] == 0.1 + 0.2
+    assert math.isnan(cell["n"])
     assert json.loads(folder.cell_path("a").read_text())["words"] == {"é": [1, None]}
     folder.cell_path("a").write_text('{"x": 0.3')
     with raises(StoreError, "a.json'"):
@@ -201,8 +201,8 @@ def test_a_file_without_a_checksum_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", VERSIONS)
 def test_a_run_of_another_version_is_refused_in_one_line_that_says_what_to_do(kind: str, tmp_path: Path):
-    own = start(tmp_path / "own", versioned(kind))
-    assert own.settings == versioned(kind)
+    current = start(tmp_path / "own", versioned(kind))
+    assert current.settings == versioned(kind)
     other = start(tmp_path / "other", versioned(kind))
     version = make_other_version(other.path)
     before = contents(other.path)
@@ -246,22 +246,22 @@ def test_a_manifest_does_not_say_whose_it_is(tmp_path: Path):
 
 
 def test_a_command_reads_a_file_once_unless_it_is_replaced(tmp_path: Path):
-    """Compared with a folder that reads each time."""
+    """Compare with a folder that reads each time."""
     plain = start(tmp_path / "run", {})
     once = CachedRunFolder(plain.path)
     assert once.read("one", Cell) is None
     plain.write("one", {"x": 1.0, "n": 2})
-    with reading() as found:
+    with reading() as reads:
         assert once.read("one", Cell) == plain.read("one", Cell)
         assert once.read("one", Cell) is once.read("one", Cell)
     path = plain.cell_path("one")
-    assert found.files[path] == found.checked[path.read_bytes()] == 2  # one by each
+    assert reads.files[path] == reads.checked[path.read_bytes()] == 2  # one read by each folder
     assert once.read("one", dict) == plain.read("one", dict)  # another record of the same file
 
     plain.write("one", {"x": 5.0, "n": 2})
-    with reading() as found:
+    with reading() as reads:
         assert once.read("one", Cell) == plain.read("one", Cell)
-    assert found.files[path] == 2
+    assert reads.files[path] == 2
     assert once.read("one", Cell)["x"] == 5
 
     path.write_bytes(path.read_bytes().replace(b'"x": 5.0', b'"x": 15.0'))

@@ -1,4 +1,4 @@
-"""Roles of options: what makes a run what it is, where it works, and what is harmless."""
+"""Tests of the roles of options: settings of a run, options about the work, and harmless options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.sweep.config import SweepConfig
 from tests.runs.test_replay import AGAIN, WORKING, names
 from training.config import EvaluateConfig, FinetuneConfig
 
-# Options that take a text, yet neither name anything to be loaded nor say where and how the work is done.
+# Options that take a text, but neither name anything to load nor concern the work.
 HARMLESS = {
     SweepConfig: {"layers", "sizes", "seeds", "methods", "objective", "kinds", "split", "device"},
     FinetuneConfig: {"device", "lora_targets", "kinds", "split"},
@@ -21,7 +21,7 @@ HARMLESS = {
 }
 
 
-# Options whose values are part of a result's identity, with the defaults that an earlier result was made with.
+# Options whose values are part of a result's identity, with the defaults of earlier results.
 IDENTITY = {
     SweepConfig: {
         "sources": "random",
@@ -74,7 +74,7 @@ IDENTITY = {
 
 @pytest.mark.parametrize("config", AGAIN)
 def test_the_role_of_every_option_was_looked_at(config: type):
-    """A new option fails here until somebody has decided what it is."""
+    """Fail for a new option until its role is decided."""
     assert cli.settings_of(config()) == IDENTITY[config]
     assert names(config, WORK) == WORKING[config]
     assert names(config, *cli.Role) == {field.name for field in dataclasses.fields(config)}

@@ -1,4 +1,4 @@
-"""Run folders of one's own, and those of strangers."""
+"""Tests of run folders of this user and of other people."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_a_text_is_marked_and_no_other(text: str, other: str):
 
 
 def test_marks_are_salted():
-    found = [marks(SETTINGS, {"model": "owner/name", "tokenizer": None, "limit": 3}) for _ in range(2)]
-    assert all(one is not None and list(one["values"]) == ["model"] for one in found)
-    assert found[0] != found[1]
+    both = [marks(SETTINGS, {"model": "owner/name", "tokenizer": None, "limit": 3}) for _ in range(2)]
+    assert all(mark is not None and list(mark["values"]) == ["model"] for mark in both)
+    assert both[0] != both[1]
 
 
 def test_what_one_named_oneself_is_trusted_and_nothing_else(tmp_path: Path):
@@ -87,20 +87,20 @@ def test_a_folder_is_known_by_its_place_not_by_its_name(tmp_path: Path, monkeypa
 def test_marks_of_one_run_do_not_hold_in_another(tmp_path: Path):
     run = run_of(tmp_path / "run", model="owner/name")
     content = json.loads((run / "manifest.json").read_text())
-    for settings, own in ((SETTINGS, True), ({**SETTINGS, "base": "another"}, False)):
+    for settings, expected in ((SETTINGS, True), ({**SETTINGS, "base": "another"}, False)):
         (run / "manifest.json").write_text(json.dumps({**content, "settings": settings}))
-        assert is_own(run, "model", "owner/name") is own
+        assert is_own(run, "model", "owner/name") is expected
 
 
 def test_config_takes_what_one_named_oneself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    own = FinetuneConfig(model="owner/name", data="csv:pairs.csv")
+    config = FinetuneConfig(model="owner/name", data="csv:pairs.csv")
     settings = {"kind": "finetune", "version": VERSIONS["finetune"]}
-    with open_run(tmp_path / "run", settings, arguments=asdict(own)):
+    with open_run(tmp_path / "run", settings, arguments=asdict(config)):
         pass
     words = ["--config", str(tmp_path / "run"), "--out", "new"]
     earlier = Replay("finetune", preset)
-    found = cli.parse(FinetuneConfig, "", "", "", words, preset, earlier)
-    assert (found.model, found.data) == ("owner/name", "csv:pairs.csv")
+    options = cli.parse(FinetuneConfig, "", "", "", words, preset, earlier)
+    assert (options.model, options.data) == ("owner/name", "csv:pairs.csv")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
     with pytest.raises(SystemExit):
         cli.parse(FinetuneConfig, "", "", "", words, preset, earlier)
@@ -115,22 +115,22 @@ def test_the_run_of_a_stranger(tmp_path: Path):
     assert not is_own(run, "model", "owner/name")
     manifest = run / "manifest.json"
     content = json.loads(manifest.read_text())
-    own = marks(SETTINGS, {"model": "owner/name"})
-    assert own is not None
+    valid = marks(SETTINGS, {"model": "owner/name"})
+    assert valid is not None
     assert not is_own(run, "model", "/" * 5000)
     for value in (
         None,
-        own | {"salt": "0"},
-        own | {"values": {"model": "0" * 64}},
-        own | {"values": {"model": "é"}},
+        valid | {"salt": "0"},
+        valid | {"values": {"model": "0" * 64}},
+        valid | {"values": {"model": "é"}},
         {"salt": 3},
         [],
         "x",
     ):
         manifest.write_text(json.dumps(content | {"own": value}))
         assert not is_own(run, "model", "owner/name")
-    manifest.write_text(json.dumps(content | {"own": own}))
-    assert is_own(run, "model", "owner/name")  # only the key makes marks
+    manifest.write_text(json.dumps(content | {"own": valid}))
+    assert is_own(run, "model", "owner/name")  # only the key can make marks
     manifest.unlink()
     assert not is_own(run, "model", "owner/name")
 
@@ -167,7 +167,7 @@ def test_a_disk_without_hard_links(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_relative_state_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """It would be another one in each folder, and an archive could bring its own."""
+    """Ignore a state folder that would change with the working directory and could come from an archive."""
     monkeypatch.setenv("XDG_STATE_HOME", "state")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""A run again: what `--config` takes from a manifest, and what it refuses."""
+"""Tests of `--config`: options that it takes from a manifest, and manifests that it refuses."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def names(config: type, *roles: cli.Role) -> set[str]:
 
 
 def parsed(config: type, words: list[str]) -> Any:
-    """As the command of these options reads them."""
+    """Parse words as the command of these options does."""
     return cli.parse(config, "prog", "", "", words, AGAIN[config].preset, AGAIN[config])
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where paths can be short: messages cut long ones."""
+    """Work in a temporary folder, for short paths, since messages cut long paths."""
     monkeypatch.chdir(tmp_path)
 
 
 def manifest(folder: Path, config: Any, **changed: Any) -> str:
-    """The manifest that a run with these options has, as all three commands write it."""
+    """Write the manifest of a run with these options, as all three commands do, and return its path."""
     again = AGAIN[type(config)]
     arguments = {**dataclasses.asdict(config), **changed}
     folder.mkdir(exist_ok=True, parents=True)
@@ -62,7 +62,7 @@ def manifest(folder: Path, config: Any, **changed: Any) -> str:
 
 
 def typed(config: type) -> st.SearchStrategy[list[str]]:
-    """Words of a command line, as anybody might type them."""
+    """Return a strategy for command lines."""
     hints = get_type_hints(config)
 
     def words(field: dataclasses.Field[Any]) -> st.SearchStrategy[list[str]]:
@@ -80,35 +80,35 @@ def typed(config: type) -> st.SearchStrategy[list[str]]:
 
     fields = [field for field in dataclasses.fields(config) if "tuple" not in str(hints[field.name])]
     parts = st.lists(st.sampled_from(fields).flatmap(words), max_size=6)
-    return parts.map(lambda lists: [word for one in lists for word in one])
+    return parts.map(lambda lists: [word for part in lists for word in part])
 
 
 @pytest.mark.slow
 @given(st.data())
 @pytest.mark.parametrize("config", AGAIN)
 def test_a_run_again_is_asked_for_the_same(config: type, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
-    """Whatever was typed, presets included; but for where and how the work is done."""
+    """Repeat any options, presets included, except options about the work."""
     first = parsed(config, data.draw(typed(config)))
     where = manifest(tmp_path_factory.mktemp("run"), first)
-    own = parsed(config, ["--out", "new", "--trust-run"])
+    plain = parsed(config, ["--out", "new", "--trust-run"])
     again = parsed(config, ["--config", where, "--out", "new", "--trust-run"])
-    kept = {name: getattr(own, name) for name in WORKING[config]}
+    kept = {name: getattr(plain, name) for name in WORKING[config]}
     assert again == dataclasses.replace(first, **kept)
 
 
-def test_what_is_typed_beside_it_wins(tmp_path: Path):
+def test_typed_options_win(tmp_path: Path):
     run = manifest(tmp_path, parsed(FinetuneConfig, ["--lr", "0.5", "--size", "9", "--tuning", "full", "--resume"]))
-    found = parsed(FinetuneConfig, ["--size", "64", "--config", run, "--out", "new"])
-    assert (found.lr, found.size, found.tuning, found.out, found.resume) == (0.5, 64, "full", "new", False)
-    # presets follow from all options together, and what was typed for the first run stays
-    found = parsed(FinetuneConfig, ["--config", run, "--out", "new", "--preset", "paper", "--trust-run"])
-    assert (found.lr, found.size, found.patience, found.batch_size) == (0.5, 9, None, 12)
+    options = parsed(FinetuneConfig, ["--size", "64", "--config", run, "--out", "new"])
+    assert (options.lr, options.size, options.tuning, options.out, options.resume) == (0.5, 64, "full", "new", False)
+    # presets depend on all options, and options typed for the first run stay
+    options = parsed(FinetuneConfig, ["--config", run, "--out", "new", "--preset", "paper", "--trust-run"])
+    assert (options.lr, options.size, options.patience, options.batch_size) == (0.5, 9, None, 12)
     run = manifest(tmp_path, parsed(SweepConfig, ["--layers", "4"]))
-    found = parsed(SweepConfig, ["--config", run, "--objective", "calibrated", "--out", "new"])
-    assert (found.layers, found.methods.split(",")[0]) == ("4", "calibrated")
+    options = parsed(SweepConfig, ["--config", run, "--objective", "calibrated", "--out", "new"])
+    assert (options.layers, options.methods.split(",")[0]) == ("4", "calibrated")
     run = manifest(tmp_path, parsed(FinetuneConfig, ["--preset", "paper", "--model", "toy", "--data", "toy"]))
-    found = parsed(FinetuneConfig, ["--config", run, "--objective", "behavioral", "--out", "new"])
-    assert (found.lora_rank, found.patience, found.model, found.data) == (128, None, "toy", "toy")
+    options = parsed(FinetuneConfig, ["--config", run, "--objective", "behavioral", "--out", "new"])
+    assert (options.lora_rank, options.patience, options.model, options.data) == (128, None, "toy", "toy")
 
 
 def test_a_run_is_a_folder_or_its_manifest_and_may_lack_newer_options(tmp_path: Path):
@@ -138,14 +138,14 @@ ELSEWHERE = {
     ("config", "name"), [(config, name) for config in AGAIN for name in sorted(names(config, LOADED))]
 )
 def test_what_a_manifest_names_is_loaded_only_if_that_is_allowed(config: type, name: str, tmp_path: Path, capsys):
-    """Never by a word of the manifest itself; by --trust-run, or by the same option beside --config."""
+    """Allow it by --trust-run or by a typed option, never by an entry of the manifest."""
     value, flag = ELSEWHERE[name], cli.flag(name)
     run = manifest(Path(), config(**{name: value, "trust_run": True}))
     with exits(capsys, f"'{run}'", flag, f"'{value}'", "--trust-run", "--config"):
         parsed(config, ["--config", run, "--out", "new"])
     assert getattr(parsed(config, ["--config", run, "--out", "new", "--trust-run"]), name) == value
-    own = parsed(config, ["--config", run, "--out", "new", flag, "another"])
-    assert (getattr(own, name), own.trust_run) == ("another", False)
+    options = parsed(config, ["--config", run, "--out", "new", flag, "another"])
+    assert (getattr(options, name), options.trust_run) == ("another", False)
 
 
 def test_what_is_embedded_needs_no_trust(tmp_path: Path):
@@ -155,15 +155,15 @@ def test_what_is_embedded_needs_no_trust(tmp_path: Path):
 
 
 def test_a_preset_of_a_manifest_fetches_nothing_either(tmp_path: Path, capsys):
-    """The authors' model is the hub's, and nobody has typed that preset."""
+    """Refuse the authors' model, which is on the hub, since the preset was not typed."""
     run = manifest(tmp_path, FinetuneConfig())
     content = json.loads(Path(run).read_text())
     content["arguments"] = {"preset": "paper"}
     Path(run).write_text(json.dumps(content))
     with exits(capsys, "--model", "'openai/clip-vit-base-patch32'", "--data", "'concadia:data/concadia'"):
         parsed(FinetuneConfig, ["--config", run, "--out", "new"])
-    found = parsed(FinetuneConfig, ["--config", run, "--preset", "paper", "--out", "new"])  # that is typed
-    assert found.model == "openai/clip-vit-base-patch32"
+    options = parsed(FinetuneConfig, ["--config", run, "--preset", "paper", "--out", "new"])  # the preset is typed
+    assert options.model == "openai/clip-vit-base-patch32"
 
 
 def test_no_manifest_says_where_or_how(tmp_path: Path):
@@ -280,17 +280,17 @@ def test_whatever_a_manifest_holds_it_is_options_or_a_line(
     names = st.sampled_from([field.name for field in dataclasses.fields(config)])
     arguments: Mapping[str, Any] = data.draw(st.dictionaries(names, JSON, max_size=4))
     run = Path(manifest(tmp_path_factory.mktemp("run"), config(), **arguments))
-    said, status = io.StringIO(), 0
-    with redirect_stderr(said):
+    errors, status = io.StringIO(), 0
+    with redirect_stderr(errors):
         try:
-            found = parsed(config, ["--config", str(run), "--out", "new"])
+            options = parsed(config, ["--config", str(run), "--out", "new"])
         except SystemExit as stop:
             status = int(str(stop.code))
     if status == 0:
-        assert (found.out, found.trust_run, said.getvalue()) == ("new", False, "")
-        assert found.model == "toy"
+        assert (options.out, options.trust_run, errors.getvalue()) == ("new", False, "")
+        assert options.model == "toy"
     else:
         assert status == 2
-        assert said.getvalue().startswith("error: ")
-        assert said.getvalue().count("\n") == 1
-        assert len(said.getvalue()) < 1200
+        assert errors.getvalue().startswith("error: ")
+        assert errors.getvalue().count("\n") == 1
+        assert len(errors.getvalue()) < 1200

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from interp.runs.spreadsheet import csv_text, plain
 
-# Cells that begin with these are formulas, or hide a formula behind them; written out here, not taken from the code.
+# Beginnings of formulas, written out here instead of imported
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 formulas = st.tuples(st.sampled_from(FORMULA), st.text(st.sampled_from("=+-@1.A(\t\r"), max_size=5)).map("".join)
@@ -74,11 +74,11 @@ def test_no_text_is_a_formula(text):
 @given(st.lists(st.tuples(st.floats(allow_nan=False), formulas, st.integers(-9, 9)), min_size=1, max_size=4))
 def test_numbers_come_back_as_they_were(rows):
     frame = pd.DataFrame(rows, columns=["=x", "text", "n"])
-    found = pd.read_csv(io.StringIO(csv_text(frame)), float_precision="round_trip", dtype={"text": str})
-    assert list(found.columns) == ["'=x", "text", "n"]
-    assert found.iloc[:, 0].tolist() == frame["=x"].tolist()
-    assert found["n"].tolist() == frame["n"].tolist()
-    assert list(frame.columns) == ["=x", "text", "n"]  # the table itself is left alone
+    table = pd.read_csv(io.StringIO(csv_text(frame)), float_precision="round_trip", dtype={"text": str})
+    assert list(table.columns) == ["'=x", "text", "n"]
+    assert table.iloc[:, 0].tolist() == frame["=x"].tolist()
+    assert table["n"].tolist() == frame["n"].tolist()
+    assert list(frame.columns) == ["=x", "text", "n"]  # the table does not change
 
 
 def test_tables_without_formulas_are_written_as_before():

@@ -1,4 +1,4 @@
-"""What goes to the hub, and comes back: a stand-in on this machine takes the place of the real one."""
+"""Tests of upload and download, with a local server in place of the hub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_rotation_there_and_back(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     again = on_hub.load("me/mine")
     assert torch.equal(again.basis, rotation().basis)
     assert (again.site, again.facts) == (rotation().site, rotation().facts)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # from now on from the cache
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # the cache is used from here on
     assert torch.equal(on_hub.load("me/mine").basis, again.basis)
     with raises(HubError, "'me/other'", "HF_HUB_OFFLINE"):
         on_hub.load("me/other")
@@ -54,7 +54,7 @@ def test_what_the_hub_does_not_have(hub: Hub):
 
 @pytest.mark.slow
 def test_a_model_there_and_back(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """Only the folder is uploaded, and nothing before it was asked for."""
+    """Upload the folder alone, and only on request."""
     assert export(["toy", "--out", str(tmp_path / "first")]) == 0
     assert hub.asked == []
     assert export(["toy", "--out", str(tmp_path / "second"), "--push", "me/model", "--license", "mit"]) == 0
@@ -63,9 +63,9 @@ def test_a_model_there_and_back(hub: Hub, tmp_path: Path, capsys: pytest.Capture
     assert sorted(sent) == sorted(path.name for path in (tmp_path / "second").iterdir())
     assert all(sent[path.name] == path.read_bytes() for path in (tmp_path / "second").iterdir())
     assert b'license: "mit"' in sent["README.md"]
-    found = load_clip("me/model")
+    clip = load_clip("me/model")
     texts = ["a red circle", "a town by the sea"]
-    torch.testing.assert_close(embed_texts(found, texts), embed_texts(load_clip("toy"), texts), rtol=0, atol=1e-6)
+    torch.testing.assert_close(embed_texts(clip, texts), embed_texts(load_clip("toy"), texts), rtol=0, atol=1e-6)
 
 
 def test_a_hub_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -1,4 +1,4 @@
-"""A practitioner's table, scored by a small random CLIP."""
+"""Table of a practitioner, scored by a small random CLIP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.scoring.tables import make_pictures, write_table
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures, and the table in three formats."""
+    """Return a folder with the pictures and with the table in three formats."""
     out = tmp_path_factory.mktemp("scoring") / "mit Umlaut ü"
     out.mkdir()
     make_pictures(out)
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def scored(folder: Path, small: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of the command, run in this process."""
+    """Return the results of the command, which runs in this process."""
     out = tmp_path_factory.mktemp("scored") / "out"
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))

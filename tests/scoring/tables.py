@@ -1,4 +1,4 @@
-"""A practitioner's table: alt texts of pictures of all kinds, with what goes wrong in real ones."""
+"""Table of a practitioner: alt texts of many kinds of pictures, with the faults of real tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 LONG = " ".join(f"word{number}" for number in range(300))
-# file name in the table, its text
+# file name in the table, and its text
 ROWS = [
     ("rot.jpg", "Ein rotes Quadrat"),
     ("Müll am Straßenrand.png", "Ein schwarzer Ring, sonst nichts"),
@@ -25,11 +25,11 @@ ROWS = [
     ("rot.jpg", "\u200fמגדלור אדום ליד הים"),
     ("rot.jpg", "🎉 Party 🎉"),
 ]
-MISSING, UNREADABLE, DECORATIVE = (5, 6, 10), (11,), (7,)  # rows, as a spreadsheet numbers them
+MISSING, UNREADABLE, DECORATIVE = (5, 6, 10), (11,), (7,)  # row numbers of a spreadsheet
 
 
 def make_pictures(folder: Path) -> None:
-    """Draw the pictures of the table; one name is decomposed, as a Mac writes it."""
+    """Draw the pictures of the table; one file name has the decomposed form that macOS writes."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -46,12 +46,12 @@ def make_pictures(folder: Path) -> None:
 
 
 def write_table(folder: Path, suffix: str) -> Path:
-    """Write the table: as a spreadsheet, or as CSV in Windows-1252, which has neither emoji nor Hebrew."""
+    """Write the table as a spreadsheet, or as CSV in Windows-1252 without the rows in emoji and Hebrew."""
     path = folder / f"alt texte.{suffix}"
     frame = pd.DataFrame(ROWS, columns=["Dateiname", "Alternativtext"]).assign(Seite=range(len(ROWS)))
     if suffix == "csv":
-        own = frame[[len(text.encode("cp1252", "ignore")) == len(text) for text in frame["Alternativtext"]]]
-        own.to_csv(path, sep=";", index=False, encoding="cp1252")
+        western = frame[[len(text.encode("cp1252", "ignore")) == len(text) for text in frame["Alternativtext"]]]
+        western.to_csv(path, sep=";", index=False, encoding="cp1252")
     else:
         frame.to_excel(path, index=False)
     return path

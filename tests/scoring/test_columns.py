@@ -43,22 +43,21 @@ def columns(tmp_path: Path, header: str, *cells: tuple[str, str], **named: str) 
 )
 def test_columns_are_guessed_by_their_names_or_by_what_they_hold(tmp_path: Path, header: str):
     image, text = header.lower().split(";")
-    found = columns(tmp_path, f"n;{text};{image}", NUMBERS, TEXTS, PATHS)
-    assert found[:2] == (image, text)
-    assert found[2] is not None
-    assert f"'{image}'" in found[2]
-    assert f"'{text}'" in found[2]
+    *names, guess = columns(tmp_path, f"n;{text};{image}", NUMBERS, TEXTS, PATHS)
+    assert names == [image, text]
+    assert guess is not None
+    assert f"'{image}'" in guess
+    assert f"'{text}'" in guess
 
 
 def test_names_win_over_what_cells_hold_and_the_surest_name_over_others(tmp_path: Path):
-    found = columns(tmp_path, "caption;alt;src;image", TEXTS, NUMBERS, PATHS, PATHS)
-    assert found[:2] == ("image", "alt")
+    assert columns(tmp_path, "caption;alt;src;image", TEXTS, NUMBERS, PATHS, PATHS)[:2] == ("image", "alt")
 
 
 @pytest.mark.parametrize("cells", [("https://x.org/a.jpg", "https://x.org/b.jpg"), NUMBERS])
 def test_a_column_of_addresses_or_numbers_is_none_of_files_whatever_its_name(tmp_path: Path, cells: tuple[str, str]):
     assert columns(tmp_path, "image;name;alt", cells, PATHS, TEXTS)[:2] == ("name", "alt")
-    assert columns(tmp_path, "image;n;alt", cells, NUMBERS, TEXTS)[0] == "image"  # there is no better one
+    assert columns(tmp_path, "image;n;alt", cells, NUMBERS, TEXTS)[0] == "image"  # no other column is better
 
 
 def test_columns_that_are_named_are_taken_in_any_case_and_form(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Published results that the page quotes."""
+"""Tests of the published results that the page quotes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def test_correlations_and_order_are_those_of_the_published_ratings(published: Pa
     scores = pd.read_csv(folder / "reference_clipscores.csv").set_index("description")["clipscore"]
     means = ratings.groupby(["description", "context", "imgstem"])["q_overall"].mean().reset_index()
     assert (len(means), means["imgstem"].nunique()) == (reliability.DESCRIPTIONS, reliability.IMAGES)
-    found = scores[means["description"]].to_numpy()
-    assert np.corrcoef(found, means["q_overall"])[0, 1] == pytest.approx(reliability.BY_CLIPSCORE, abs=6e-4)
+    clipscores = scores[means["description"]].to_numpy()
+    assert np.corrcoef(clipscores, means["q_overall"])[0, 1] == pytest.approx(reliability.BY_CLIPSCORE, abs=6e-4)
     lengths = means["description"].str.len()
     assert np.corrcoef(lengths, means["q_overall"])[0, 1] == pytest.approx(reliability.BY_LENGTH, abs=6e-4)
     pairs = [
-        (found[i] - found[j]) * (means["q_overall"][i] - means["q_overall"][j])
+        (clipscores[i] - clipscores[j]) * (means["q_overall"][i] - means["q_overall"][j])
         for i, j in combinations(range(len(means)), 2)
         if means["imgstem"][i] == means["imgstem"][j] and means["q_overall"][i] != means["q_overall"][j]
     ]
@@ -35,8 +35,8 @@ def test_correlations_and_order_are_those_of_the_published_ratings(published: Pa
 def test_the_ceiling_is_the_root_of_the_reliability_of_four_readers(published: Path):
     ratings = pd.read_csv(published / "blv" / "blv_ratings.csv")
     texts = [" / ".join(row) for row in ratings[["description", "context", "imgstem"]].itertuples(index=False)]
-    found = rater_variances(ratings["q_overall"].to_numpy(), ratings["participant"].tolist(), texts)
-    assert found.ceiling(4) == pytest.approx(reliability.CEILING, abs=0.005)
+    variances = rater_variances(ratings["q_overall"].to_numpy(), ratings["participant"].tolist(), texts)
+    assert variances.ceiling(4) == pytest.approx(reliability.CEILING, abs=0.005)
 
 
 def test_sentences_hold_the_numbers():

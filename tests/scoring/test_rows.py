@@ -19,11 +19,11 @@ def test_rows_are_those_of_the_table_with_their_problems(folder: Path, suffix: s
     assert tuple(row.number for row in table.rows if row.problem) == tuple(sorted(MISSING + DECORATIVE))
     assert [row.number for row in table.rows if row.decorative] == list(DECORATIVE)
     problems = {row.number: row.problem for row in table.rows}
-    assert "rot.jpg" in problems[6]  # named in other letters
+    assert "rot.jpg" in problems[6]  # the table has other letters
     assert problems[DECORATIVE[0]] == EMPTY
-    found = {row.number: row.path for row in table.rows if row.path is not None}
-    assert all(path.is_file() for path in found.values())
-    assert set(UNREADABLE) < set(found)  # found out when it is opened
+    paths = {row.number: row.path for row in table.rows if row.path is not None}
+    assert all(path.is_file() for path in paths.values())
+    assert set(UNREADABLE) < set(paths)  # the fault appears when the file is opened
     assert any("Windows-1252" in note for note in table.notes) == (suffix == "csv")
     text = "Ein schwarzer Ring, sonst nichts"
     assert table.rows[1].text == text

@@ -1,4 +1,4 @@
-"""`clip-descriptions score`, from a table to its results."""
+"""Tests of `clip-descriptions score`, from a table to its results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(out: Path) -> pd.DataFrame:
 
 
 def plain_score(clip: Clip, picture: Image.Image, text: str) -> float:
-    """Cosine by transformers' own forward passes."""
+    """Return the cosine from forward passes of transformers."""
     pixels = clip.processor([picture], return_tensors="pt")["pixel_values"]
     ids = clip.tokenizer([text], return_tensors="pt", truncation=True, max_length=clip.context)["input_ids"]
     with torch.no_grad():
@@ -66,10 +66,10 @@ def test_rows_carry_what_has_to_be_known_of_them(scored: Path):
     assert frame.loc[9, "cut"]
     assert frame["cut"].sum() == 1
     assert frame.loc[9, "tokens"] > 300
-    assert frame.loc[2, "duplicates"] == "the text of row 12; the image of rows 13 and 14"
+    assert frame.loc[2, "duplicates"] == "same text as row 12; same image as rows 13 and 14"
     assert "white" in frame.loc[3, "notes"]
-    assert "not there" in frame.loc[5, "notes"]
-    assert (scored / "scores.csv").read_bytes().startswith(b"\xef\xbb\xbf")  # as Excel wants it
+    assert "does not exist" in frame.loc[5, "notes"]
+    assert (scored / "scores.csv").read_bytes().startswith(b"\xef\xbb\xbf")  # Excel needs it
 
 
 def test_words_are_those_of_the_attributor_and_only_as_many_as_asked_for(
@@ -78,8 +78,8 @@ def test_words_are_those_of_the_attributor_and_only_as_many_as_asked_for(
     page = (scored / "scores.html").read_text(encoding="utf-8")
     frame = read(scored).set_index("row")
     image = embed_images(small, folder / "rot.jpg")
-    found = MediatedIntegratedGradients(small).attribute(ROWS[0][1], image, n_steps=20)
-    words = [f"{value:+.3f}".replace("-", "\u2212") for value in found.by_word("full")[0]]
+    attributions = MediatedIntegratedGradients(small).attribute(ROWS[0][1], image, n_steps=20)
+    words = [f"{value:+.3f}".replace("-", "\u2212") for value in attributions.by_word("full")[0]]
     article = page[page.index('id="row-2"') :].partition("</article>")[0]
     assert [part.partition("</rt>")[0] for part in article.split('<rt dir="ltr">')[1:]] == words
     assert page.count("<article") == frame["score"].notna().sum()
@@ -105,7 +105,7 @@ def test_formats_give_the_same_scores(scored: Path, folder: Path, small: Clip, t
 
 
 def test_two_models_stand_next_to_each_other(folder: Path, small: Clip, tmp_path: Path, capsys):
-    """`base` is the base of the model that follows; the difference is the last minus the first."""
+    """Compare `base`, the base of the next model, with that model; the difference is the last score minus the first."""
     rotation = Rotation(random_basis(small.width("text"), 4, torch.Generator().manual_seed(0)), Site("text", 5))
     edit = set_z(rotation, torch.full((small.width("text"),), 3.0))
     edit.made_for(small).save(tmp_path / "edited")
@@ -235,7 +235,7 @@ def test_a_thumbnail_is_small_and_of_the_right_picture(scored: Path):
 
 
 def test_results_replace_only_results_of_the_same_table(tmp_path: Path, small: Clip, capsys):
-    """Neither the table itself, nor another file of that name, nor the results of another table."""
+    """Refuse to replace the table, another file with the name of a result, and the results of another table."""
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
     (tmp_path / "scores.csv").write_text("image,alt,mine\na.png,a red field,1\n")
     whole = (tmp_path / "scores.csv").read_text()

@@ -1,4 +1,4 @@
-"""The page of scores by keyboard and by axe; needs Chromium and its driver."""
+"""Tests of the page of scores with the keyboard and with axe; they need Chromium and its driver."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_the_list_is_ordered_and_filtered_by_keyboard(browser, scored: Path):
     page = opened(browser, scored / "scores.html")
 
     def rows() -> list[int]:
-        shown = [one for one in page.find_elements(By.CSS_SELECTOR, "#list article") if one.is_displayed()]
-        return [int(one.get_attribute("data-row")) for one in shown]
+        articles = page.find_elements(By.CSS_SELECTOR, "#list article")
+        return [int(article.get_attribute("data-row")) for article in articles if article.is_displayed()]
 
     worst_first = rows()
     assert len(worst_first) == COUNT

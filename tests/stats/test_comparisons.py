@@ -1,4 +1,4 @@
-"""Strengths of rivals from paired comparisons."""
+"""Tests of the strengths of rivals from paired comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often intervals hold the truth, over 500 draws of data of which it is known: at nominally 95 %, 92 to 98 %."""
+"""Tests of coverage: over 500 draws of data with a known truth, 92 to 98 % of intervals of 95 % hold the truth."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from tests.oracles.dyads import Design
 
 pytestmark = pytest.mark.slow
 DRAWS = 500
-# an article may do the same in both roles, or the opposite; it may do nothing
+# effects of an article in both roles: independent, similar, opposite, or none
 DESIGNS = [Design(), Design(alike=0.8), Design(alike=-0.8), Design(effect=0.0), Design(articles=20)]
-MOST_REFUSED = 0.5  # of draws without an interval, in a cell of which anything is claimed
-HIGHEST = 0.99  # in few cells intervals are a little too long: of three estimates of an error, the largest counts
+MOST_REFUSED = 0.5  # largest share of draws without an interval in a cell whose coverage is tested
+HIGHEST = 0.99  # some intervals are slightly too long, since the largest of three estimates of the error counts
 
 
 def _marked(sample: Sample) -> Any:
-    """Return a sample; the easier ones, of even articles or normal effects, are for thorough runs."""
+    """Return a sample; easier samples, with even articles or normal effects, are for thorough runs."""
     return pytest.param(sample, marks=[] if sample.uneven and sample.skewed else [pytest.mark.thorough], id=str(sample))
 
 
 @pytest.mark.parametrize("sample", map(_marked, SAMPLES))
 @pytest.mark.parametrize("name", STATISTICS)
 def test_intervals_of_few_and_uneven_articles(name: str, sample: Sample):
-    """The table of `python -m tests.measure_coverage`."""
-    found = measure(name, sample, DRAWS)
+    """Check the table of `python -m tests.measure_coverage`."""
+    measured = measure(name, sample, DRAWS)
     small = sample.articles == 8 and sample.uneven
-    assert found.refused < (MOST_REFUSED if not small else 0.8)
-    if found.refused < MOST_REFUSED:
-        assert 0.92 <= found.covered <= HIGHEST
+    assert measured.refused < (MOST_REFUSED if not small else 0.8)
+    if measured.refused < MOST_REFUSED:
+        assert 0.92 <= measured.covered <= HIGHEST
 
 
 @pytest.mark.thorough
 def test_intervals_are_right_on_average():
-    found = [measure(name, sample, DRAWS) for name in ("gap", "IIA") for sample in SAMPLES]
-    covered = [one.covered for one in found if one.refused < MOST_REFUSED]
+    measured = [measure(name, sample, DRAWS) for name in ("gap", "IIA") for sample in SAMPLES]
+    covered = [cell.covered for cell in measured if cell.refused < MOST_REFUSED]
     assert 0.945 <= np.mean(covered) <= 0.965
 
 
 def test_a_plain_t_interval_of_sums_over_articles_does_not_cover():
-    """What was there before: one squared sum for each article, and a degree of freedom less than articles."""
+    """Check the plain alternative: a squared sum for each article, and one degree of freedom less than articles."""
     rng, covered = np.random.default_rng(0), 0
     sample = Sample(20, uneven=True, skewed=True, icc=0.3)
     for _ in range(DRAWS):
@@ -62,23 +62,23 @@ def coverage(design: Design, truth: float, interval: Callable[..., Estimate]) ->
     """Measure the share of draws whose interval holds the truth."""
     rng, covered = np.random.default_rng(1), 0
     for _ in range(DRAWS):
-        found = interval(*design.draw(rng))
-        covered += found.low <= truth <= found.high
+        estimate = interval(*design.draw(rng))
+        covered += estimate.low <= truth <= estimate.high
     return covered / DRAWS
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
 def test_means_of_interventions(design: Design):
-    found = coverage(design, 0.3, lambda x, bases, sources: stats.clustered_mean(x + 0.3, bases, sources))
-    assert 0.92 <= found <= 0.98
+    covered = coverage(design, 0.3, lambda x, bases, sources: stats.clustered_mean(x + 0.3, bases, sources))
+    assert 0.92 <= covered <= 0.98
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
 def test_shares_of_interventions(design: Design, share: float):
     least = norm.ppf(1 - share) * design.spread
-    found = coverage(design, share, lambda x, bases, sources: stats.clustered_share(x > least, bases, sources))
-    assert 0.92 <= found <= 0.98
+    covered = coverage(design, share, lambda x, bases, sources: stats.clustered_share(x > least, bases, sources))
+    assert 0.92 <= covered <= 0.98
 
 
 @pytest.mark.parametrize("design", DESIGNS, ids=str)
@@ -112,5 +112,5 @@ def test_intervals_that_know_nothing_of_articles_or_of_sources_do_not():
 
     assert coverage(design, 0, bootstrap) < 0.75
     assert coverage(design, 0, lambda x, bases, sources: stats.clustered_mean(x, bases)) < 0.91
-    one_role = Design(alike=0.8)  # two-way clustering as if an article that is base and source were two
+    one_role = Design(alike=0.8)  # two-way clustering that counts an article twice if it is base and source
     assert coverage(one_role, 0, lambda x, bases, sources: stats.clustered_mean(x, bases, sources + 1000)) < 0.91

@@ -18,8 +18,7 @@ CELLS, WORDS = 21, 120
 
 
 def grid(rng: np.random.Generator, *, alike: float, cells: int = CELLS, words: int = WORDS) -> tuple:
-    """Return attributions and two norms that have nothing to do with each other; cells resemble each other, and norms
-    do."""
+    """Return independent attributions and norms; cells resemble each other, and the two norms resemble each other."""
     shared = rng.normal(size=(2, words))
     attributions = math.sqrt(alike) * shared[0] + math.sqrt(1 - alike) * rng.normal(size=(cells, words))
     return attributions, math.sqrt(alike) * shared[1] + math.sqrt(1 - alike) * rng.normal(size=(2, words))
@@ -27,8 +26,8 @@ def grid(rng: np.random.Generator, *, alike: float, cells: int = CELLS, words: i
 
 def places(rng: np.random.Generator, words: int, articles: int) -> tuple[np.ndarray, list[list[int]]]:
     """Return counts of one to four occurrences of each word, and the article of each occurrence."""
-    found = [rng.integers(0, articles, rng.integers(1, 5)).tolist() for _ in range(words)]
-    return np.array([np.bincount(some, minlength=articles) for some in found], dtype=np.float64), found
+    occurrences = [rng.integers(0, articles, rng.integers(1, 5)).tolist() for _ in range(words)]
+    return np.array([np.bincount(row, minlength=articles) for row in occurrences], dtype=np.float64), occurrences
 
 
 @pytest.mark.slow
@@ -38,7 +37,7 @@ def test_the_largest_statistic_is_that_of_signs_one_by_one():
     attributions[0] += 0.9 * norms[0]
     attributions[1] -= 0.5 * norms[1]
     norms[1, :6] = np.nan
-    counts, found = places(rng, 30, 7)
+    counts, occurrences = places(rng, 30, 7)
     tests = stats.max_statistic(attributions, norms, counts, draws=20_000)
     for i, cell in enumerate(attributions):
         for j, norm in enumerate(norms):
@@ -46,10 +45,10 @@ def test_the_largest_statistic_is_that_of_signs_one_by_one():
             assert tests.r[i, j] == pytest.approx(scipy_stats.pearsonr(cell[rated], norm[rated]).statistic, abs=1e-12)
     rng = np.random.default_rng(5)
     signs = [tuple(rng.choice([-1.0, 1.0], size).tolist() for size in (7, 30)) for _ in range(600)]
-    naive = step_down_by_signs(attributions, norms, found, signs)
+    naive = step_down_by_signs(attributions, norms, occurrences, signs)
     np.testing.assert_allclose(tests.adjusted, naive, atol=0.08)  # four standard errors of a share in 600
     alone = [
-        step_down_by_signs(attributions[i : i + 1], norms[j : j + 1], found, signs)[0, 0]
+        step_down_by_signs(attributions[i : i + 1], norms[j : j + 1], occurrences, signs)[0, 0]
         for i in range(3)
         for j in (0, 1)
     ]
@@ -76,7 +75,7 @@ def test_adjusted_p_follow_the_statistics_and_not_the_scales(seed: int):
     np.testing.assert_array_equal(scaled.adjusted, tests.adjusted)
     np.testing.assert_array_equal(scaled.p, tests.p)
     alone = stats.max_statistic(attributions[:1], norms[:1], counts, draws=99)
-    assert alone.p[0, 0] == alone.adjusted[0, 0] == tests.p[0, 0]  # the same signs are drawn
+    assert alone.p[0, 0] == alone.adjusted[0, 0] == tests.p[0, 0]  # all tests share the signs
 
 
 def test_words_that_a_norm_does_not_rate_are_left_out_of_it():
@@ -88,7 +87,7 @@ def test_words_that_a_norm_does_not_rate_are_left_out_of_it():
     tests = stats.max_statistic(attributions, norms, counts, draws=400)
     assert tests.r[2, 1] == pytest.approx(scipy_stats.pearsonr(attributions[2, 25:], norms[1, 25:]).statistic)
     assert tests.adjusted[2, 1] <= 0.01
-    attributions[:, :25] += 100  # attributions of words that only the other norm rates do not matter to this one
+    attributions[:, :25] += 100  # words that only the other norm rates do not matter
     again = stats.max_statistic(attributions, norms, counts, draws=400)
     np.testing.assert_allclose(again.r[:, 1], tests.r[:, 1])
     np.testing.assert_allclose(again.p[:, 1], tests.p[:, 1])
@@ -107,7 +106,7 @@ def test_cells_that_are_the_same_count_as_one():
 
 
 def test_words_of_one_article_are_no_evidence():
-    """Two articles whose words differ in both attribution and rating: 100 words, and two articles."""
+    """Test 100 words of two articles whose attributions and ratings both differ between the articles."""
     rng, articles = np.random.default_rng(0), np.repeat([0, 1], 50)
     counts = np.eye(2)[articles]
     attributions, norms = articles + 0.1 * rng.normal(size=(2, 100)).reshape(2, 1, 100)
@@ -125,8 +124,8 @@ def test_what_is_undefined_in_a_grid_is_nan():
     tests = stats.max_statistic(attributions, constant, counts, draws=50)
     defined = np.zeros((3, 3), bool)
     defined[[0, 2], 0] = True
-    for some in (tests.r, tests.p, tests.adjusted):
-        np.testing.assert_array_equal(np.isfinite(some), defined)
+    for values in (tests.r, tests.p, tests.adjusted):
+        np.testing.assert_array_equal(np.isfinite(values), defined)
     alone = stats.max_statistic(attributions[[0, 2]], norms[:1], counts, draws=50)
     np.testing.assert_array_equal(tests.adjusted[[0, 2], :1], alone.adjusted)
     nothing = stats.max_statistic(np.zeros((2, 0)), np.zeros((1, 0)), np.zeros((0, 0)), draws=5)
@@ -135,17 +134,17 @@ def test_what_is_undefined_in_a_grid_is_nan():
         stats.max_statistic(attributions * np.nan, norms, counts, draws=5)
     with raises(ValueError):
         stats.max_statistic(attributions, norms, 0 * counts, draws=5)
-    plain = inspect.unwrap(stats.max_statistic)  # our message, not the type checker's
+    plain = inspect.unwrap(stats.max_statistic)  # without the type checker of the tests
     with raises(ValueError, "(3, 19)", "(2, 20)", "(20, 6)"):
         plain(attributions[:, :19], norms, counts, draws=5)
 
 
 @pytest.mark.slow
 def test_a_large_grid_takes_some_seconds():
-    """175 cells of three routes, two norms, 700 words of 85 articles."""
+    """Time 175 cells with three routes, two norms, and 700 words of 85 articles."""
     rng = np.random.default_rng(0)
     attributions, norms = grid(rng, alike=0.5, cells=525, words=700)
     counts, _ = places(rng, 700, 85)
     started = time.process_time()
     stats.max_statistic(attributions, norms, counts)
-    assert time.process_time() - started < 20  # of the processor: other work on the machine does not count
+    assert time.process_time() - started < 20  # processor time, which excludes other work on the machine

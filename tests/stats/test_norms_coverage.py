@@ -1,6 +1,7 @@
-"""Intervals of correlations with norms hold what they claim to hold, and null grids are rarely significant.
+"""Tests of the coverage of correlations with norms, and of the error rate of null grids.
 
-Simulations of 500 samples of worlds of which the truth is known; `python -m tests.measure_norms_coverage` prints them.
+Each test simulates 500 samples of a world with a known truth; `python -m tests.measure_norms_coverage` prints the
+results.
 """
 
 from __future__ import annotations
@@ -36,24 +37,24 @@ def _marked(names: Iterable[str]) -> list[Any]:
 
 @pytest.mark.parametrize("name", _marked(COVERED))
 def test_intervals_hold_their_population_quantities(name: str):
-    """Plain intervals of few articles take the larger of two variances, and may be a little too wide."""
+    """Allow plain intervals of few articles to be slightly too wide, since the larger of two variances counts."""
     world = COVERED[name]
-    found = coverage(world)
-    assert 0.92 <= found.plain <= 0.99
-    if found.repeated < 10:
-        assert found.defined < 0.05
+    intervals = coverage(world)
+    assert 0.92 <= intervals.plain <= 0.99
+    if intervals.repeated < 10:
+        assert intervals.defined < 0.05
         return
-    assert 0.92 <= found.disattenuated <= 0.98
-    assert found.defined > 0.35
-    assert found.median == pytest.approx(world.r, abs=0.05)
+    assert 0.92 <= intervals.disattenuated <= 0.98
+    assert intervals.defined > 0.35
+    assert intervals.median == pytest.approx(world.r, abs=0.05)
     if world.r > 0:
-        assert found.plain_mean < 0.75 * world.r  # noise draws the plain correlation toward 0
-        assert found.truth < 0.85
+        assert intervals.plain_mean < 0.75 * world.r  # noise draws the plain correlation toward 0
+        assert intervals.truth < 0.85
 
 
 @pytest.mark.parametrize("name", _marked(GRIDS))
 def test_a_null_grid_is_significant_once_in_twenty(name: str):
-    """The bounds are 5 ± 2.5 %; the standard error of a share of 5 % in 500 grids is 1 %."""
+    """Compare error rates with 5 ± 2.5 %; the standard error of a share of 5 % in 500 grids is 1 %."""
     world, cells = GRIDS[name]
     error, types = family_error(world, cells)
     assert 0.025 <= error <= 0.075
@@ -61,11 +62,11 @@ def test_a_null_grid_is_significant_once_in_twenty(name: str):
 
 
 @pytest.mark.parametrize(
-    "world", [World(85, 20, subject=0.7, article=1.0, shared=60, own=3), World(hetero=True)], ids=str
+    "world", [World(85, 20, subject=0.7, article=1.0, shared=60, single=3), World(hetero=True)], ids=str
 )
 def test_permutation_of_words_finds_too_much(world: World):
-    rng, found = np.random.default_rng(0), 0
+    rng, significant = np.random.default_rng(0), 0
     for _ in range(300):
         _, attributions, norms = null_grid(world, 1, rng)
-        found += p_by_permutation(attributions[0], norms[0], 199, rng) <= 0.05
-    assert found / 300 > 0.08
+        significant += p_by_permutation(attributions[0], norms[0], 199, rng) <= 0.05
+    assert significant / 300 > 0.08

@@ -1,4 +1,4 @@
-"""The Pareto front of gains and their costs."""
+"""Tests of the Pareto front of costs and gains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variances of people, items and rest, and order within groups."""
+"""Tests of the variances of people, items and rest, of alpha, and of the order within groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from interp.data.blv import load_blv
 from interp.stats import RaterVariances, crossed_effects, krippendorff_alpha, order_within, rater_variances
 
-# Of the published ratings (Kreiss et al. 2022), 16 people x 68 items: people, items, rest, reliability of four readers.
+# Published ratings (Kreiss et al. 2022), 16 people x 68 items: people, items, rest, reliability of four readers
 PUBLISHED = {
     "overall": (0.144, 0.455, 1.104, 0.593),
     "imaginability": (0.332, 0.348, 0.770, 0.558),
@@ -28,15 +28,15 @@ def test_variances_of_the_published_ratings(published: Path, question: str):
     texts = load_blv(published / "blv").texts
     ratings = [rating for text in texts for rating in text.answers[question]]
     people = [reader for text in texts for reader in text.readers]
-    found = rater_variances(ratings, people, [str(i) for i, text in enumerate(texts) for _ in text.readers])
+    variances = rater_variances(ratings, people, [str(i) for i, text in enumerate(texts) for _ in text.readers])
     assert len(ratings) == 272
-    assert (found.people, found.items, found.rest) == pytest.approx(PUBLISHED[question][:3], abs=6e-4)
-    assert found.reliability(4) == pytest.approx(PUBLISHED[question][3], abs=6e-4)
+    assert (variances.people, variances.items, variances.rest) == pytest.approx(PUBLISHED[question][:3], abs=6e-4)
+    assert variances.reliability(4) == pytest.approx(PUBLISHED[question][3], abs=6e-4)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_of_a_full_table_they_are_those_of_the_analysis_of_variance(seed: int):
-    """Where everybody rates everything and no variance is 0, REML gives the estimators of mean squares."""
+    """Test a complete table without zero variances, for which REML gives the estimators of mean squares."""
     draw, (p, n) = np.random.default_rng(seed), (7, 12)
     table = draw.normal(0, 1.5, (p, 1)) + draw.normal(0, 2, (1, n)) + draw.normal(0, 0.7, (p, n))
     of_people, of_items = table.mean(1, keepdims=True), table.mean(0, keepdims=True)
@@ -46,19 +46,19 @@ def test_of_a_full_table_they_are_those_of_the_analysis_of_variance(seed: int):
     assert min(people, items) > 0
     order = draw.permutation(p * n)
     rows, columns = np.divmod(order, n)
-    found = rater_variances(table.ravel()[order], [f"p{i}" for i in rows], [f"i{i}" for i in columns])
-    assert (found.people, found.items, found.rest) == pytest.approx((people, items, rest), rel=1e-3)
+    variances = rater_variances(table.ravel()[order], [f"p{i}" for i in rows], [f"i{i}" for i in columns])
+    assert (variances.people, variances.items, variances.rest) == pytest.approx((people, items, rest), rel=1e-3)
 
 
 def test_missing_ratings_are_left_out():
     draw = np.random.default_rng(0)
     people, items = [f"p{i % 6}" for i in range(60)], [f"i{i // 6}" for i in range(60)]
     ratings = draw.normal(size=60)
-    known = ratings.copy()
-    known[[3, 17, 40]] = math.nan
+    with_gaps = ratings.copy()
+    with_gaps[[3, 17, 40]] = math.nan
     rest = [i for i in range(60) if i not in (3, 17, 40)]
     alone = rater_variances(ratings[rest], [people[i] for i in rest], [items[i] for i in rest])
-    assert rater_variances(known, people, items) == alone
+    assert rater_variances(with_gaps, people, items) == alone
     assert alone != rater_variances(ratings, people, items)
 
 
@@ -73,8 +73,8 @@ def test_missing_ratings_are_left_out():
     ],
 )
 def test_where_they_cannot_be_told_apart_there_are_none(ratings: list[float], people: list[str], items: list[str]):
-    found = rater_variances(ratings, people, items)
-    assert all(math.isnan(value) for value in (found.people, found.items, found.rest, found.ceiling(4)))
+    variances = rater_variances(ratings, people, items)
+    assert all(math.isnan(value) for value in (variances.people, variances.items, variances.rest, variances.ceiling(4)))
 
 
 def test_more_readers_are_more_reliable():
@@ -92,14 +92,14 @@ rated = st.one_of(values, st.just(math.nan))
 @given(st.lists(st.tuples(values, rated, st.sampled_from("abc")), max_size=12))
 def test_the_order_is_that_of_a_loop(rows: list[tuple[float, float, str]]):
     hits = []
-    for one, other in combinations(rows, 2):
-        if one[2] == other[2] and one[1] != other[1] and not math.isnan(one[1] + other[1]):
-            low, high = sorted((one, other), key=lambda row: row[1])
+    for first, other in combinations(rows, 2):
+        if first[2] == other[2] and first[1] != other[1] and not math.isnan(first[1] + other[1]):
+            low, high = sorted((first, other), key=lambda row: row[1])
             hits.append(1.0 if low[0] < high[0] else 0.5 if low[0] == high[0] else 0.0)
     scores, ratings, groups = ([row[place] for row in rows] for place in range(3))
-    found = order_within(np.array(scores, dtype=float), np.array(ratings, dtype=float), groups)
-    assert found.n == len(hits)
-    assert found.value == pytest.approx(np.mean(hits) if hits else math.nan, nan_ok=True)
+    estimate = order_within(np.array(scores, dtype=float), np.array(ratings, dtype=float), groups)
+    assert estimate.n == len(hits)
+    assert estimate.value == pytest.approx(np.mean(hits) if hits else math.nan, nan_ok=True)
 
 
 def test_the_order_of_published_scores(published: Path):
@@ -136,25 +136,27 @@ def test_nominal_alpha_is_observed_over_expected_disagreement(rows):
     people, items = zip(*table, strict=True)
     values = list(table.values())
     of_item = {item: [value for (_, other), value in table.items() if other == item] for item in items}
-    paired = {item: own for item, own in of_item.items() if len(own) > 1}
-    pool = [value for own in paired.values() for value in own]
+    paired = {item: answers for item, answers in of_item.items() if len(answers) > 1}
+    pool = [value for answers in paired.values() for value in answers]
     expected = sum(a != b for a in pool for b in pool) / (len(pool) * (len(pool) - 1)) if len(pool) > 1 else 0
-    found = krippendorff_alpha(values, [f"p{one}" for one in people], [f"i{one}" for one in items], "nominal")
+    alpha = krippendorff_alpha(values, [f"p{code}" for code in people], [f"i{code}" for code in items], "nominal")
     if not expected:
-        assert math.isnan(found)
+        assert math.isnan(alpha)
         return
-    observed = sum(sum(a != b for a in own for b in own) / (len(own) - 1) for own in paired.values()) / len(pool)
-    assert found == pytest.approx(1 - observed / expected, abs=1e-9)
+    observed = sum(
+        sum(a != b for a in answers for b in answers) / (len(answers) - 1) for answers in paired.values()
+    ) / len(pool)
+    assert alpha == pytest.approx(1 - observed / expected, abs=1e-9)
 
 
 def test_crossed_effects_of_a_full_table_are_those_of_least_squares():
-    """A fixed effect that is balanced within people and items is estimated by its plain contrast."""
+    """Test a fixed effect that is balanced within people and items, whose estimate is the plain contrast."""
     draw = np.random.default_rng(2)
     people, items = np.repeat(np.arange(10), 8), np.tile(np.arange(8), 10)
     side = np.where((people + items) % 2, 0.5, -0.5)
     values = 0.4 * side + draw.normal(size=10)[people] + draw.normal(size=8)[items] + 0.3 * draw.normal(size=80)
-    found = crossed_effects(values, {"side": side}, [f"p{one}" for one in people], [f"i{one}" for one in items])
-    assert found["mean"].value == pytest.approx(values.mean(), abs=1e-6)
-    assert found["side"].value == pytest.approx(values[side > 0].mean() - values[side < 0].mean(), abs=1e-6)
-    assert found["side"].low < 0.4 < found["side"].high
-    assert found["mean"].high - found["mean"].low > 2 * (found["side"].high - found["side"].low)
+    effects = crossed_effects(values, {"side": side}, [f"p{code}" for code in people], [f"i{code}" for code in items])
+    assert effects["mean"].value == pytest.approx(values.mean(), abs=1e-6)
+    assert effects["side"].value == pytest.approx(values[side > 0].mean() - values[side < 0].mean(), abs=1e-6)
+    assert effects["side"].low < 0.4 < effects["side"].high
+    assert effects["mean"].high - effects["mean"].low > 2 * (effects["side"].high - effects["side"].low)

@@ -33,28 +33,30 @@ def test_the_clustered_bootstrap_is_the_one_that_copies_samples_out():
     groups = np.repeat(np.arange(12), rng.integers(1, 5, 12))
     x = rng.normal(size=len(groups)) + groups / 6
     y = x + rng.normal(size=len(groups))
-    found = stats.correlate(x, y, groups, draws=500, seed=3)
-    assert (found.low, found.high) == pytest.approx(
+    estimate = stats.correlate(x, y, groups, draws=500, seed=3)
+    assert (estimate.low, estimate.high) == pytest.approx(
         percentiles(copied_correlations(x, y, groups, 500, 3), groups), abs=1e-9
     )
-    assert found.low < found.value < found.high
+    assert estimate.low < estimate.value < estimate.high
     alone = stats.correlate(x, y, draws=500, seed=3)
-    assert (alone.low, alone.high) != pytest.approx((found.low, found.high), abs=1e-3)
+    assert (alone.low, alone.high) != pytest.approx((estimate.low, estimate.high), abs=1e-3)
 
 
 def test_intervals_do_not_depend_on_the_scale():
     rng = np.random.default_rng(2)
     x = rng.normal(size=40)
     y = x + rng.normal(size=40)
-    found = stats.correlate(x, y, draws=200)
+    estimate = stats.correlate(x, y, draws=200)
     for scale in (1e-9, 1e-3, 1e6):
         other = stats.correlate(x * scale + scale, y, draws=200)
-        assert (other.value, other.low, other.high) == pytest.approx((found.value, found.low, found.high), abs=1e-6)
+        assert (other.value, other.low, other.high) == pytest.approx(
+            (estimate.value, estimate.low, estimate.high), abs=1e-6
+        )
 
 
 @pytest.fixture
 def clustered() -> dict[str, np.ndarray]:
-    """60 or so units in 15 clusters; x and y follow length, other follows nothing."""
+    """Return about 60 units in 15 clusters; x and y depend on length, and other is independent."""
     rng = np.random.default_rng(5)
     groups = np.repeat(np.arange(15), rng.integers(2, 7, 15))
     length = rng.normal(size=len(groups)) + groups / 5
@@ -68,8 +70,8 @@ def test_a_partial_correlation_is_the_one_of_residuals(z, seed):
     x, y = z + rng.normal(0, 20, len(z)).round(1), rng.normal(0, 20, len(z)).round(1) - z
     rest = residuals(x, z), residuals(y, z)
     assume(rest[0].std() > 0.01 and rest[1].std() > 0.01)
-    found = stats.correlate(x, y, given=z, draws=10)
-    assert found.value == pytest.approx(stats.pearson(*rest), abs=1e-6)
+    estimate = stats.correlate(x, y, given=z, draws=10)
+    assert estimate.value == pytest.approx(stats.pearson(*rest), abs=1e-6)
     ranked = stats.correlate(scipy_stats.rankdata(x), scipy_stats.rankdata(y), given=scipy_stats.rankdata(z), draws=10)
     of_ranks = stats.correlate(x, y, given=z, method="spearman", draws=10)
     assert vars(of_ranks) == pytest.approx(vars(ranked), abs=0, nan_ok=True)
@@ -88,36 +90,36 @@ def test_what_a_third_variable_explains_is_gone(clustered):
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
 def test_the_partial_bootstrap_is_the_one_that_copies_samples_out(clustered, method: stats.Method):
     x, y, length, groups = (clustered[key] for key in ("x", "y", "length", "groups"))
-    found = stats.correlate(x, y, groups, given=length, method=method, draws=300, seed=3)
+    estimate = stats.correlate(x, y, groups, given=length, method=method, draws=300, seed=3)
     if method == "spearman":
         x, y, length = map(scipy_stats.rankdata, (x, y, length))
     naive = percentiles(copied_correlations(x, y, groups, 300, 3, length), groups)
-    assert (found.low, found.high) == pytest.approx(naive, abs=1e-9)
-    assert found.low < found.value < found.high
+    assert (estimate.low, estimate.high) == pytest.approx(naive, abs=1e-9)
+    assert estimate.low < estimate.value < estimate.high
     fitted_once = stats.correlate(residuals(x, length), residuals(y, length), groups, draws=300, seed=3)
-    assert found.value == pytest.approx(fitted_once.value, abs=1e-9)
-    assert (found.low, found.high) != pytest.approx((fitted_once.low, fitted_once.high), abs=1e-3)
+    assert estimate.value == pytest.approx(fitted_once.value, abs=1e-9)
+    assert (estimate.low, estimate.high) != pytest.approx((fitted_once.low, fitted_once.high), abs=1e-3)
 
 
 def test_a_partial_correlation_does_not_depend_on_the_scale(clustered):
     x, y, length = clustered["x"], clustered["y"], clustered["length"]
-    found = stats.correlate(x, y, given=length, draws=100)
+    estimate = stats.correlate(x, y, given=length, draws=100)
     for scale in (1e-9, -1e6):
-        assert vars(stats.correlate(x, y, given=length * scale + scale, draws=100)) == pytest.approx(vars(found))
-    assert stats.correlate(x, y, given=length**3, draws=100).value != pytest.approx(found.value)
+        assert vars(stats.correlate(x, y, given=length * scale + scale, draws=100)) == pytest.approx(vars(estimate))
+    assert stats.correlate(x, y, given=length**3, draws=100).value != pytest.approx(estimate.value)
 
 
 @pytest.mark.parametrize("controlled", [False, True])
 def test_a_difference_is_taken_in_the_same_samples(clustered, controlled: bool):
     x, other, y, groups = (clustered[key] for key in ("x", "other", "y", "groups"))
     length = clustered["length"] if controlled else None
-    found = stats.difference(x, other, y, groups, given=length, draws=300)
+    estimate = stats.difference(x, other, y, groups, given=length, draws=300)
     naive = copied_correlations(x, y, groups, 300, 0, length) - copied_correlations(other, y, groups, 300, 0, length)
-    assert (found.low, found.high) == pytest.approx(percentiles(naive, groups), abs=1e-9)
-    one, two = (stats.correlate(side, y, groups, given=length) for side in (x, other))
-    assert found.value == pytest.approx(one.value - two.value, abs=1e-12)
+    assert (estimate.low, estimate.high) == pytest.approx(percentiles(naive, groups), abs=1e-9)
+    first, second = (stats.correlate(side, y, groups, given=length) for side in (x, other))
+    assert estimate.value == pytest.approx(first.value - second.value, abs=1e-12)
     unpaired = copied_correlations(x, y, groups, 300, 0, length) - copied_correlations(other, y, groups, 300, 5, length)
-    assert (found.low, found.high) != pytest.approx(percentiles(unpaired, groups), abs=1e-3)
+    assert (estimate.low, estimate.high) != pytest.approx(percentiles(unpaired, groups), abs=1e-3)
 
 
 @given(numbers, st.integers(0, 1000), st.sampled_from(["pearson", "spearman"]), st.booleans())
@@ -130,7 +132,7 @@ def test_differences_of_the_same_and_of_the_swapped(x, seed, method, controlled)
     assert (same.value, same.n) == (0, len(x))
     assert (same.low, same.high) == ((0, 0) if len(x) >= 8 else pytest.approx((math.nan, math.nan), nan_ok=True))
     there, back = stats.difference(x, other, y, **options), stats.difference(other, x, y, **options)
-    swapped = (-there.value, -there.high, -there.low)  # none of them is defined if z takes all that there is in a rival
+    swapped = (-there.value, -there.high, -there.low)  # undefined if z explains a rival completely
     assert (back.value, back.low, back.high) == pytest.approx(swapped, abs=1e-12, nan_ok=True)
     assert method == "spearman" or there.value != 0  # few ranks may tie
 
@@ -141,21 +143,21 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     for trial in range(200):
         x = rng.normal(size=80)
         y = 0.5 * x + math.sqrt(0.75) * rng.normal(size=80)
-        found = stats.correlate(x, y, draws=400, seed=trial)
-        covered += found.low <= 0.5 <= found.high
+        estimate = stats.correlate(x, y, draws=400, seed=trial)
+        covered += estimate.low <= 0.5 <= estimate.high
     assert 0.88 <= covered / 200 <= 0.99
 
 
 def test_missing_values_are_left_out_and_what_is_undefined_is_nan():
-    found = stats.correlate([1, 2, 3, math.nan, 5], [2, 4, 6, 8, math.nan])
-    assert (found.value, found.n) == (pytest.approx(1), 3)
+    estimate = stats.correlate([1, 2, 3, math.nan, 5], [2, 4, 6, 8, math.nan])
+    assert (estimate.value, estimate.n) == (pytest.approx(1), 3)
     constant = stats.correlate([1, 1, 1], [1, 2, 3])
     assert math.isnan(constant.value)
     assert math.isnan(constant.low)
     assert stats.correlate([], []).n == 0
     with raises(ValueError):
         stats.correlate([1, 2], [1, 2, 3])
-    unchecked = inspect.unwrap(stats.correlate)  # the message is ours, not that of the tests' type checker
+    unchecked = inspect.unwrap(stats.correlate)  # without the type checker of the tests
     with raises(ValueError, "'kendall'"):
         unchecked([1, 2], [1, 2], method="kendall")
 
@@ -164,10 +166,10 @@ def test_units_that_lack_any_value_are_left_out(clustered):
     x, other, y, length = (clustered[key].copy() for key in ("x", "other", "y", "length"))
     whole = np.arange(len(x)) >= 4
     x[0], other[1], y[2], length[3] = math.nan, math.inf, math.nan, math.nan
-    found = stats.difference(x, other, y, given=length, draws=50)
+    estimate = stats.difference(x, other, y, given=length, draws=50)
     kept = stats.difference(x[whole], other[whole], y[whole], given=length[whole], draws=50)
-    assert found == kept
-    assert found.n == len(x) - 4
+    assert estimate == kept
+    assert estimate.n == len(x) - 4
     assert stats.difference(x, other, y, draws=50).n == len(x) - 3
     assert stats.correlate(x, y, given=length, draws=50).n == len(x) - 3
     few = stats.difference(x, other, y, np.arange(len(x)) % 2)
@@ -185,12 +187,12 @@ def test_units_that_lack_any_value_are_left_out(clustered):
 @given(st.integers(1, 500), st.data())
 def test_wilsons_interval_is_scipys(n, data):
     hits = data.draw(st.integers(0, n))
-    found = stats.wilson(hits, n)
+    estimate = stats.wilson(hits, n)
     theirs = scipy_stats.binomtest(hits, n).proportion_ci(method="wilson")
-    assert (found.value, found.n) == (hits / n, n)
-    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    assert found.high - found.low > stats.wilson(2 * hits, 2 * n).high - stats.wilson(2 * hits, 2 * n).low
+    assert (estimate.value, estimate.n) == (hits / n, n)
+    assert (estimate.low, estimate.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    assert estimate.high - estimate.low > stats.wilson(2 * hits, 2 * n).high - stats.wilson(2 * hits, 2 * n).low
 
 
 def test_wilson_of_nothing():
@@ -205,17 +207,17 @@ def test_wilson_of_nothing():
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40), st.integers(6, 9))
 def test_macro_f1_is_that_of_scikit_learn(labels, classes):
     truth, guess = map(list, zip(*labels, strict=True))
-    found = stats.macro_f1(truth, guess, classes)
-    assert found == pytest.approx(f1_score(truth, guess, average="macro", zero_division=0.0), abs=1e-12)
-    assert found == pytest.approx(stats.macro_f1(guess, truth, classes), abs=1e-12)
-    assert (found == 1) == (truth == guess)
+    score = stats.macro_f1(truth, guess, classes)
+    assert score == pytest.approx(f1_score(truth, guess, average="macro", zero_division=0.0), abs=1e-12)
+    assert score == pytest.approx(stats.macro_f1(guess, truth, classes), abs=1e-12)
+    assert (score == 1) == (truth == guess)
 
 
 def test_golden_macro_f1():
-    """By hand; the second one is the example in scikit-learn's documentation."""
+    """Compare with values computed by hand; the second is the example in the documentation of scikit-learn."""
     assert stats.macro_f1([0, 0, 1, 2], [0, 1, 1, 1], 3) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert stats.macro_f1([0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1], 3) == pytest.approx(0.8 / 3)
-    assert stats.macro_f1([0, 0, 1, 1], [0, 0, 0, 0], 2) != pytest.approx(0.5)  # which is the accuracy
+    assert stats.macro_f1([0, 0, 1, 1], [0, 0, 0, 0], 2) != pytest.approx(0.5)  # 0.5 is the accuracy
     assert math.isnan(stats.macro_f1([], [], 3))
     for truth, guess in (([0, 3], [0, 0]), ([0, 0], [0, -1])):
         with raises(ValueError, 0, 2):
@@ -226,13 +228,13 @@ def test_golden_macro_f1():
 
 @pytest.mark.slow
 def test_means_of_samples():
-    """Of one sample it is the mean of resampled clusters; of two the variances of their means add up."""
+    """Test one sample, with an interval from resampled clusters, and two samples, whose variances add up."""
     drawn = np.random.default_rng(0)
     values, clusters = drawn.normal(size=(2, 400)), np.arange(400) // 2
     errors = [stats.standard_error(each, clusters) for each in values]
-    one = stats.mean_of_means([(values[0], clusters)], draws=20_000)
-    assert one.value == pytest.approx(values[0].mean())
-    assert one.high - one.low == pytest.approx(2 * 1.96 * errors[0], rel=0.05)
+    single = stats.mean_of_means([(values[0], clusters)], draws=20_000)
+    assert single.value == pytest.approx(values[0].mean())
+    assert single.high - single.low == pytest.approx(2 * 1.96 * errors[0], rel=0.05)
     both = stats.mean_of_means([(values[0], clusters), (values[1], clusters)], [1, 3], draws=20_000)
     assert both.value == pytest.approx((values[0].mean() + 3 * values[1].mean()) / 4)
     assert both.high - both.low == pytest.approx(2 * 1.96 * np.hypot(errors[0], 3 * errors[1]) / 4, rel=0.05)
@@ -252,17 +254,17 @@ def test_preference_and_iia():
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=20), st.floats(-9e-7, 9e-7))
 def test_what_rounding_may_have_done_is_a_tie_everywhere(scores: list[float], off: float):
-    """In float32, a text that is embedded in two batches has two cosines that differ by some 1e-7."""
+    """Test differences of rounding: in float32, a text in two batches has cosines that differ by about 1e-7."""
     a = np.array(scores)
     near, far = a + off, a + 1.1e-6
-    for of in (
+    for outcomes in (
         stats.preference,
         lambda x, y: stats.iia_outcomes(y, x, winner="counterfactual"),
         lambda x, y: stats.iia_outcomes(x, y, winner="base"),
     ):
-        assert (of(a, near) == 0.5).all()
-        assert (of(far, a) == 1).all()
-        assert (of(a, far) == 0).all()
+        assert (outcomes(a, near) == 0.5).all()
+        assert (outcomes(far, a) == 1).all()
+        assert (outcomes(a, far) == 0).all()
     np.testing.assert_array_equal(stats.settled(near - a), 0)
     np.testing.assert_array_equal(stats.settled(far - a), far - a)
 
@@ -270,7 +272,7 @@ def test_what_rounding_may_have_done_is_a_tie_everywhere(scores: list[float], of
 def test_float32_scores_of_one_embedding_tie():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 200, 512)).astype(np.float32)
-    x, y = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (x, y))
+    x, y = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (x, y))
     once, again = (x * y).sum(1), (x[:, ::-1] * y[:, ::-1]).sum(1)
     assert (once != again).any()
     assert (stats.preference(once, again) == 0.5).all()
@@ -278,7 +280,7 @@ def test_float32_scores_of_one_embedding_tie():
 
 
 def test_pairs_of_equal_scores_do_not_move_preference_away_from_chance():
-    """Half of all pairs with equal scores take a preference of 55 % to 52.5 %, not to 27.5 %."""
+    """Replace half of all pairs by ties: a preference of 55 % becomes 52.5 %, not 27.5 %."""
     rng = np.random.default_rng(0)
     scores = rng.normal(size=1000)
     other = np.where(np.arange(1000) < 500, scores, np.where(np.arange(1000) < 775, scores - 0.1, scores + 0.1))
@@ -286,29 +288,31 @@ def test_pairs_of_equal_scores_do_not_move_preference_away_from_chance():
 
 
 def test_the_published_clipscores_give_the_published_preference(published):
-    """Golden: vanilla CLIP prefers the description in 52.0 % of the 200 items (Kreiss et al. 2022), and in four items
-    both texts have the same score."""
+    """Compare with the published result: CLIP prefers the description in 52.0 % of 200 items (Kreiss et al. 2022).
+
+    In four items, both texts have equal scores.
+    """
     import csv
 
     with (published / "concadia-sample" / "reference_clipscores.csv").open() as file:
         rows = list(csv.DictReader(file))
     scores = [[float(row[f"{kind}_clipscore"]) for row in rows] for kind in ("description", "caption")]
-    found = stats.preference(*scores)
-    assert (found == 1).mean() == 0.52
-    assert (found == 0.5).sum() == 4
-    assert found.mean() == 0.53
+    outcomes = stats.preference(*scores)
+    assert (outcomes == 1).mean() == 0.52
+    assert (outcomes == 0.5).sum() == 4
+    assert outcomes.mean() == 0.53
 
 
 def test_a_mean_of_correlations_is_the_mean_and_its_units_are_resampled_alike():
     rng = np.random.default_rng(0)
     y = rng.normal(size=40)
     xs = [y + rng.normal(size=40) for _ in range(3)]
-    xs[1][5] = np.nan  # left out of all
+    xs[1][5] = np.nan  # omitted from all
     kept = np.arange(40) != 5
-    found = stats.mean_correlation(xs, y)
-    assert found.n == 39
-    assert found.value == pytest.approx(np.mean([np.corrcoef(x[kept], y[kept])[0, 1] for x in xs]))
-    assert found.low < found.value < found.high
+    estimate = stats.mean_correlation(xs, y)
+    assert estimate.n == 39
+    assert estimate.value == pytest.approx(np.mean([np.corrcoef(x[kept], y[kept])[0, 1] for x in xs]))
+    assert estimate.low < estimate.value < estimate.high
     alone, thrice = stats.correlate(xs[0], y), stats.mean_correlation([xs[0]] * 3, y)
     assert (thrice.value, thrice.low, thrice.high) == pytest.approx((alone.value, alone.low, alone.high))
     apart = stats.mean_correlation([xs[0], -xs[0]], y)

@@ -1,4 +1,4 @@
-"""Differences of correlations with readers: people and images are resampled."""
+"""Tests of differences of correlations with readers, in which people and images are resampled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from interp.stats.two_way import two_way_difference, two_way_jackknife
 
 
 def world(rng: np.random.Generator, images: int = 18, people: int = 16, readers: int = 4):
-    """Crossed design with the variances that the published ratings have: people .144, texts .455, rest 1.104."""
+    """Return a crossed design with the variances of the published ratings: people .144, texts .455, rest 1.104."""
     groups = np.repeat(np.arange(images), 4)
     n = len(groups)
     quality = np.sqrt(0.2275) * (rng.normal(size=images)[groups] + rng.normal(size=n))
@@ -21,31 +21,31 @@ def world(rng: np.random.Generator, images: int = 18, people: int = 16, readers:
     x, other = (weight * standard + np.sqrt(1 - weight**2) * rng.normal(size=n) for weight in (0.5, 0.2))
     chosen = [rng.choice(people, readers, replace=False) for _ in range(n)]
     ratings = [
-        (quality[i] + leniency[own] + np.sqrt(1.104) * rng.normal(size=readers)).tolist()
-        for i, own in enumerate(chosen)
+        (quality[i] + leniency[drawn] + np.sqrt(1.104) * rng.normal(size=readers)).tolist()
+        for i, drawn in enumerate(chosen)
     ]
-    return x, other, ratings, [[str(reader) for reader in own] for own in chosen], [str(group) for group in groups]
+    return x, other, ratings, [[str(reader) for reader in drawn] for drawn in chosen], [str(group) for group in groups]
 
 
 @pytest.mark.slow
 def test_intervals_hold_the_difference_that_other_people_and_images_would_show():
-    """Seen with 300 worlds: 98 %. The interval is known to be rather too wide (Owen 2007)."""
+    """Test the coverage, which was 98 % in 300 worlds; the interval is known to be too wide (Owen 2007)."""
     rng = np.random.default_rng(0)
     x, other, ratings, _, _ = world(rng, images=8000, people=200)
     means = [np.mean(values) for values in ratings]
     truth = pearson(x, means) - pearson(other, means)
-    found = [two_way_difference(*world(rng), draws=150, seed=number) for number in range(120)]
-    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.93
-    spread = np.std([one.value for one in found])
-    assert np.mean([one.high - one.low for one in found]) < 2 * 3.2 * spread  # yet not so wide that they say nothing
+    estimates = [two_way_difference(*world(rng), draws=150, seed=number) for number in range(120)]
+    assert np.mean([estimate.low <= truth <= estimate.high for estimate in estimates]) >= 0.93
+    spread = np.std([estimate.value for estimate in estimates])
+    assert np.mean([estimate.high - estimate.low for estimate in estimates]) < 2 * 3.2 * spread  # but still informative
 
 
 def test_the_value_is_the_plain_difference_and_a_metric_does_not_differ_from_itself():
     x, other, ratings, people, images = world(np.random.default_rng(1))
     means = [np.mean(values) for values in ratings]
-    found = two_way_difference(x, other, ratings, people, images, draws=50)
-    assert found.value == pytest.approx(pearson(x, means) - pearson(other, means), abs=1e-12)
-    assert (found.n, found.low < found.value < found.high) == (72, True)
+    estimate = two_way_difference(x, other, ratings, people, images, draws=50)
+    assert estimate.value == pytest.approx(pearson(x, means) - pearson(other, means), abs=1e-12)
+    assert (estimate.n, estimate.low < estimate.value < estimate.high) == (72, True)
     same = two_way_difference(x, x, ratings, people, images, draws=50)
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
 
@@ -66,14 +66,14 @@ def test_few_people_give_no_interval_and_missing_ratings_are_left_out():
     x, other, ratings, people, images = world(np.random.default_rng(5))
     ratings[0] = [math.nan] * 4
     assert two_way_difference(x, other, ratings, people, images, draws=50).n == 71
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="equal length"):
         two_way_difference(x[1:], other, ratings, people, images)
 
 
 def test_a_difference_of_two_samples_has_the_published_interval():
-    """Newcombe 1998, table II (a): 56 of 70 against 48 of 80, method 10 gives .0524 to .3339."""
-    found = independent_difference(wilson(56, 70), wilson(48, 80))
-    assert (round(found.value, 4), round(found.low, 4), round(found.high, 4)) == (0.2, 0.0524, 0.3339)
+    """Compare with Newcombe 1998, table II (a): method 10 gives .0524 to .3339 for 56 of 70 and 48 of 80."""
+    estimate = independent_difference(wilson(56, 70), wilson(48, 80))
+    assert (round(estimate.value, 4), round(estimate.low, 4), round(estimate.high, 4)) == (0.2, 0.0524, 0.3339)
 
 
 def test_the_jackknife_of_a_mean_is_the_two_way_formula():
@@ -84,19 +84,19 @@ def test_the_jackknife_of_a_mean_is_the_two_way_formula():
     def mean(weights: np.ndarray) -> np.ndarray:
         return np.array([weights @ values / weights.sum()])
 
-    (found,) = two_way_jackknife(mean, [f"p{one}" for one in people], [f"i{one}" for one in items])
+    (estimate,) = two_way_jackknife(mean, [f"p{code}" for code in people], [f"i{code}" for code in items])
     left = values - values.mean()
     sums = [np.bincount(codes, left) / 108 for codes in (people, items)]
-    # leaving out one of G equal groups moves the mean by G / (G - 1) times its sum
+    # without one of G equal groups, the mean moves by G / (G - 1) times the sum of the group
     variance = sum(len(each) / (len(each) - 1) * each @ each for each in sums) - 108 / 107 * (left @ left) / 108**2
-    assert found.value == pytest.approx(values.mean())
-    assert found.high - found.value == pytest.approx(student(8) * np.sqrt(variance))
+    assert estimate.value == pytest.approx(values.mean())
+    assert estimate.high - estimate.value == pytest.approx(student(8) * np.sqrt(variance))
 
 
 def test_few_people_give_the_jackknife_no_interval():
-    (found,) = two_way_jackknife(
+    (estimate,) = two_way_jackknife(
         lambda weights: np.array([weights.sum()]), ["a", "b"] * 20, [str(i) for i in range(40)]
     )
-    assert (found.value, math.isnan(found.low)) == (40.0, True)
-    with pytest.raises(ValueError, match="one length"):
+    assert (estimate.value, math.isnan(estimate.low)) == (40.0, True)
+    with pytest.raises(ValueError, match="equal length"):
         two_way_jackknife(lambda weights: weights, ["a"], [])

@@ -28,7 +28,7 @@ from tests.wording import raises
 
 @dataclass(frozen=True)
 class Texts:
-    """Occurrences of word types in 12 articles, with what is known of occurrences and of types."""
+    """Occurrences of word types in 12 articles, with variables of occurrences and of types."""
 
     at: Occurrences
     values: np.ndarray
@@ -39,12 +39,12 @@ class Texts:
 
     @property
     def kept(self) -> list[int]:
-        """Word types that occur and are rated."""
+        """Word types that occur and have a rating."""
         return [word for word in sorted(set(self.at.words.tolist())) if not np.isnan(self.ratings[word])]
 
     @property
     def places(self) -> list[list[int]]:
-        """The articles of the occurrences of each of these types."""
+        """Articles of the occurrences of each type in `kept`."""
         return [self.at.articles[self.at.words == word].tolist() for word in self.kept]
 
     def means(self, values: np.ndarray, rows: list[int]) -> dict[int, float]:
@@ -53,7 +53,7 @@ class Texts:
 
 @pytest.fixture
 def texts() -> Texts:
-    """40 types, of which two do not occur and three have no rating."""
+    """Return occurrences of 40 types, of which two do not occur and three have no rating."""
     rng, n, m = np.random.default_rng(0), 300, 40
     words, articles = rng.choice(m - 2, n, p=np.arange(1, m - 1) / (m - 2) / (m - 1) * 2), rng.integers(0, 12, n)
     length = rng.normal(size=m)
@@ -70,7 +70,7 @@ def test_partial_correlations_are_pingouins(seed: int, count: int, method: stats
     rng = np.random.default_rng(seed)
     table = pd.DataFrame(rng.normal(size=(30, 2 + count)).round(1) + rng.normal(size=(30, 1)).round(1))
     table.columns = names = ["x", "y", *(f"z{i}" for i in range(count))]
-    found = stats.correlate(
+    estimate = stats.correlate(
         table.x, table.y, given=table[names[2:]].T.to_numpy() if count else None, method=method, draws=10
     )
     if not count:
@@ -78,9 +78,9 @@ def test_partial_correlations_are_pingouins(seed: int, count: int, method: stats
     else:
         theirs = pingouin.partial_corr(table, "x", "y", names[2:], method=method)
         r, p = theirs.r.item(), theirs.filter(regex="p.?val").iloc[0, 0]
-    agree("partial correlation", found.value, r)
-    freedom = found.n - 2 - count
-    t = abs(found.value) * math.sqrt(freedom / (1 - found.value**2))
+    agree("partial correlation", estimate.value, r)
+    freedom = estimate.n - 2 - count
+    t = abs(estimate.value) * math.sqrt(freedom / (1 - estimate.value**2))
     assert 2 * scipy_stats.t.sf(t, freedom) == pytest.approx(p, abs=1e-10)
 
 
@@ -89,13 +89,13 @@ def test_standardized_coefficients_are_those_of_statsmodels(seed: int, count: in
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(count, 25)) + rng.normal(size=25)
     y = x.sum(0) + rng.normal(0, 2, 25)
-    (found,), (scaled,) = (
+    (betas,), (scaled,) = (
         coefficients(covariances(np.stack(columns), np.ones((1, 25))))
         for columns in ([y, *x], [-3 * y + 1, *(1e6 * x)])
     )
     theirs = OLS(scipy_stats.zscore(y), scipy_stats.zscore(x, axis=1).T).fit().params
-    agree("coefficients", found, theirs)
-    assert scaled == pytest.approx(-found, abs=1e-9)
+    agree("coefficients", betas, theirs)
+    assert scaled == pytest.approx(-betas, abs=1e-9)
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
@@ -109,31 +109,31 @@ def test_a_correlation_over_words_is_that_of_word_types_left_out_one_by_one(
     columns = columns if controlled else columns[:2]
     columns = scipy_stats.rankdata(columns, axis=1) if method == "spearman" else columns
     value, low, high = jackknife(
-        columns, texts.places, lambda some: partial_by_residuals(some[0], some[1], some[2:]), fisher=True
+        columns, texts.places, lambda sample: partial_by_residuals(sample[0], sample[1], sample[2:]), fisher=True
     )
     rest = {"given": [texts.length], "given_means": [texts.described]} if controlled else {}
-    found = stats.correlate_words(texts.values, texts.ratings, texts.at, **rest, method=method)
-    assert found.n == len(texts.kept) == 35
-    agree("words", [found.value, found.low, found.high], [value, low, high])
+    estimate = stats.correlate_words(texts.values, texts.ratings, texts.at, **rest, method=method)
+    assert estimate.n == len(texts.kept) == 35
+    agree("words", [estimate.value, estimate.low, estimate.high], [value, low, high])
     assert low < value < high
     if not controlled:
         by_type = stats.correlate(texts.at.means(texts.values), texts.ratings, method=method, draws=10)
-        assert (by_type.value, by_type.n) == (pytest.approx(found.value, abs=1e-12), found.n)
+        assert (by_type.value, by_type.n) == (pytest.approx(estimate.value, abs=1e-12), estimate.n)
 
 
 def test_a_regression_over_words_is_that_of_statsmodels_without_each_type(texts: Texts):
     means = texts.means(texts.values, list(range(len(texts.values))))
     columns = np.array([[means[w], texts.ratings[w], texts.other[w]] for w in texts.kept]).T
 
-    def coefficient(number: int, some: np.ndarray) -> float:
-        y, *x = scipy_stats.zscore(some, axis=1)
+    def coefficient(number: int, sample: np.ndarray) -> float:
+        y, *x = scipy_stats.zscore(sample, axis=1)
         return OLS(y, np.array(x).T).fit().params[number]
 
-    found = stats.regress_words(texts.values, [texts.ratings, texts.other], texts.at)
-    for number, one in enumerate(found):
-        wanted = jackknife(columns, texts.places, lambda some, i=number: coefficient(i, some), fisher=False)
-        agree("words", [one.value, one.low, one.high], wanted)
-    assert all(one.low < one.value < one.high for one in found)
+    estimates = stats.regress_words(texts.values, [texts.ratings, texts.other], texts.at)
+    for number, estimate in enumerate(estimates):
+        wanted = jackknife(columns, texts.places, lambda sample, i=number: coefficient(i, sample), fisher=False)
+        agree("words", [estimate.value, estimate.low, estimate.high], wanted)
+    assert all(estimate.low < estimate.value < estimate.high for estimate in estimates)
 
 
 @given(st.integers(0, 1000), st.floats(-5, 5), st.sampled_from([1e-3, 1.0, -1e3]))
@@ -144,24 +144,28 @@ def test_correlations_over_words_follow_neither_scale_nor_order_nor_names(seed: 
     values = ratings[words] + rng.normal(size=n)
     order, named = rng.permutation(n), rng.permutation(9)
     at, mixed = Occurrences(words, articles, m), Occurrences(words[order], named[articles[order]], m)
-    for correlate in (stats.correlate_words, lambda *some: stats.disattenuate(*some).r):
-        one, other = correlate(values, ratings, at), correlate(scale * values[order] + shift, ratings, mixed)
-        ends = [one.value, one.low, one.high] if scale > 0 else [-one.value, -one.high, -one.low]
+    for correlate in (stats.correlate_words, lambda *arguments: stats.disattenuate(*arguments).r):
+        estimate, other = correlate(values, ratings, at), correlate(scale * values[order] + shift, ratings, mixed)
+        ends = (
+            [estimate.value, estimate.low, estimate.high]
+            if scale > 0
+            else [-estimate.value, -estimate.high, -estimate.low]
+        )
         assert [other.value, other.low, other.high] == pytest.approx(ends, abs=1e-7, nan_ok=True)
 
 
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(3, 12))
 def test_covariances_without_each_unit_are_weighted_ones(seed: int, p: int, n: int):
     columns = np.random.default_rng(seed).normal(size=(p, n)).round(1)
-    found = covariances_without_each(columns)
-    np.testing.assert_allclose(found, covariances(columns, 1 - np.eye(n)), atol=1e-12)
+    ours = covariances_without_each(columns)
+    np.testing.assert_allclose(ours, covariances(columns, 1 - np.eye(n)), atol=1e-12)
     spread = np.where(columns.std(1) > 0, columns.std(1), 1)
     naive = np.cov(np.delete(columns, n - 1, axis=1), bias=True).reshape(p, p) / np.outer(spread, spread)
-    np.testing.assert_allclose(found[n - 1], naive, atol=1e-12)
+    np.testing.assert_allclose(ours[n - 1], naive, atol=1e-12)
 
 
 def test_words_of_the_same_articles_count_as_one():
-    """Twenty types of each of four articles that resemble each other make an interval of four units, not of eighty."""
+    """Test twenty similar types in each of four articles, whose interval is that of four units instead of eighty."""
     rng, articles = np.random.default_rng(0), np.repeat(np.arange(4), 20)
     subject = rng.normal(size=(2, 4))
     values, ratings = subject[:, articles] + 0.1 * rng.normal(size=(2, 80))
@@ -173,7 +177,7 @@ def test_words_of_the_same_articles_count_as_one():
 
 def test_what_is_undefined_of_words_is_nan(texts: Texts):
     constant = np.ones(40)
-    for found in (
+    for estimate in (
         stats.correlate_words(texts.values, constant, texts.at),
         stats.correlate_words(0 * texts.values, texts.ratings, texts.at),
         stats.correlate_words(texts.values, texts.ratings * np.nan, texts.at),
@@ -181,7 +185,7 @@ def test_what_is_undefined_of_words_is_nan(texts: Texts):
         *stats.regress_words(texts.values, [texts.ratings, texts.ratings * 2], texts.at),
         *stats.regress_words(texts.values, [texts.ratings, constant], texts.at),
     ):
-        assert np.isnan([found.value, found.low, found.high]).all(), found
+        assert np.isnan([estimate.value, estimate.low, estimate.high]).all(), estimate
     nowhere = Occurrences(np.zeros(0, int), np.zeros(0, int), 40)
     assert math.isnan(stats.correlate_words([], texts.ratings, nowhere).value)
     two = Occurrences(texts.at.words, texts.at.articles // 6, 40)
@@ -201,27 +205,27 @@ def test_a_disattenuated_correlation_is_that_of_pairs_of_types_and_of_articles_o
     for word, article, value in zip(texts.at.words, texts.at.articles, values, strict=True):
         occurrences[word].append((int(article), float(value)))
     n, reliability, wanted = expected_correlation(occurrences, texts.ratings.tolist())
-    found = stats.disattenuate(values, texts.ratings, texts.at)
-    assert found.r.n == n
-    agree("words", found.reliability, reliability)
-    agree("words", [found.r.value, found.r.low, found.r.high], wanted, or_nan=True)
-    assert (found.reason == "") == math.isfinite(found.r.value)
-    assert math.isfinite(found.r.value) == (seed < 2)
+    corrected = stats.disattenuate(values, texts.ratings, texts.at)
+    assert corrected.r.n == n
+    agree("words", corrected.reliability, reliability)
+    agree("words", [corrected.r.value, corrected.r.low, corrected.r.high], wanted, or_nan=True)
+    assert (corrected.reason == "") == math.isfinite(corrected.r.value)
+    assert math.isfinite(corrected.r.value) == (seed < 2)
     if seed == 0:
         plain = stats.correlate_words(values, texts.ratings, texts.at)
-        assert abs(found.r.value) > abs(plain.value)
-        assert 0 < found.reliability < 1
+        assert abs(corrected.r.value) > abs(plain.value)
+        assert 0 < corrected.reliability < 1
 
 
 def test_without_noise_nothing_is_disattenuated(texts: Texts):
-    """Equal values of a type in all articles are reliable, and r is the plain one over repeated types."""
+    """Test types with equal values in all articles: they are reliable, and r is the plain r over repeated types."""
     rng = np.random.default_rng(0)
     expected = np.nan_to_num(texts.ratings) + rng.normal(size=40)
-    found = stats.disattenuate(expected[texts.at.words], texts.ratings, texts.at)
+    corrected = stats.disattenuate(expected[texts.at.words], texts.ratings, texts.at)
     repeated = [word for word in texts.kept if len(set(texts.at.articles[texts.at.words == word].tolist())) > 1]
-    assert found.reliability == pytest.approx(1)
-    assert found.r.n == len(repeated) < len(texts.kept)
-    assert found.r.value == pytest.approx(np.corrcoef(expected[repeated], texts.ratings[repeated])[0, 1], abs=0.02)
+    assert corrected.reliability == pytest.approx(1)
+    assert corrected.r.n == len(repeated) < len(texts.kept)
+    assert corrected.r.value == pytest.approx(np.corrcoef(expected[repeated], texts.ratings[repeated])[0, 1], abs=0.02)
 
 
 def test_a_disattenuated_correlation_says_why_it_is_undefined(texts: Texts):
@@ -232,9 +236,9 @@ def test_a_disattenuated_correlation_says_why_it_is_undefined(texts: Texts):
         reliability.CONSTANT: stats.disattenuate(texts.values, np.ones(40), texts.at),
         reliability.UNRELIABLE: stats.disattenuate(rng.normal(size=len(texts.values)), texts.ratings, texts.at),
     }
-    for reason, found in cases.items():
-        assert found.reason == reason
-        assert np.isnan([found.r.value, found.r.low, found.r.high]).all()
+    for reason, corrected in cases.items():
+        assert corrected.reason == reason
+        assert np.isnan([corrected.r.value, corrected.r.low, corrected.r.high]).all()
     once = Occurrences(np.arange(40), np.arange(40) // 4, 40)
     assert stats.disattenuate(texts.length, texts.length, once).reason == reliability.FEW
     two = Occurrences(texts.at.words, texts.at.articles // 6, 40)
@@ -242,29 +246,29 @@ def test_a_disattenuated_correlation_says_why_it_is_undefined(texts: Texts):
 
 
 def test_an_estimate_beyond_one_is_no_number_and_its_interval_stays():
-    """Expected values that nearly follow ratings: noise makes half of the estimates too large."""
+    """Test expected values close to the ratings, for which noise makes half of the estimates too large."""
     world = World(articles=85, tokens=20, r=0.98)
-    rng, beyond, known = np.random.default_rng(0), 0, 0
+    rng, beyond, intervals = np.random.default_rng(0), 0, 0
     for _ in range(40):
-        found = stats.disattenuate(*world.draw(rng))
-        assert found.reason == (reliability.BEYOND if math.isnan(found.r.value) else "")
-        beyond += math.isnan(found.r.value)
-        if math.isfinite(found.r.low):  # an interval may lie beyond 1 as a whole
-            assert 0 < found.r.low < found.r.high <= 1
-            known += 1
+        corrected = stats.disattenuate(*world.draw(rng))
+        assert corrected.reason == (reliability.BEYOND if math.isnan(corrected.r.value) else "")
+        beyond += math.isnan(corrected.r.value)
+        if math.isfinite(corrected.r.low):  # an interval may lie beyond 1 as a whole
+            assert 0 < corrected.r.low < corrected.r.high <= 1
+            intervals += 1
     assert 8 <= beyond <= 32
-    assert known >= 36
+    assert intervals >= 36
 
 
 def test_variances_of_means_are_unbiased():
     rng, articles = np.random.default_rng(0), np.array([0, 0, 0, 0, 1, 1, 2, 3])
     at = Occurrences(np.zeros(8, int), articles, 1)
-    found = []
+    variances = []
     for _ in range(4000):
-        values = rng.normal(size=4)[articles]  # an article says the same in all its occurrences
-        found.append(reliability.variances_of_means(at.counts, at.totals(values))[0])
+        values = rng.normal(size=4)[articles]  # all occurrences in an article share a value
+        variances.append(reliability.variances_of_means(at.counts, at.totals(values))[0])
     shares = np.array([4, 2, 1, 1]) / 8
-    assert np.mean(found) == pytest.approx((shares**2).sum(), rel=0.05)
+    assert np.mean(variances) == pytest.approx((shares**2).sum(), rel=0.05)
 
 
 def test_what_does_not_fit_is_refused(texts: Texts):

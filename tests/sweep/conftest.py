@@ -1,4 +1,4 @@
-"""A model, a finished sweep and a data set that tests of sweeps share."""
+"""Common model, finished sweep and data set of the tests of sweeps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def model(small) -> str:
 
 @pytest.fixture(scope="session")
 def done(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished sweep, computed in this process."""
+    """Return a finished sweep, computed in this process."""
     out = tmp_path_factory.mktemp("sweep") / "run"
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(out.parent / "cache"))

@@ -1,4 +1,4 @@
-"""A random model that prefers descriptions somewhat."""
+"""Random model with a small preference for descriptions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch.nn import functional
 
 from tests.oracles.world import KINDS, clean, load_world
 
-# The gap of most random models may be 0, and then ratios to it have no intervals. The seed and the strength of an added
-# preference are chosen so that the gaps of train and test pairs are certainly positive, and no search finds everything.
+# The gap of most random models may be 0, and ratios to such a gap have no intervals. With this seed and this strength
+# of the added preference, the gaps of train and test pairs are certainly positive, and no search is perfect.
 MODEL_SEED, STRENGTH = 61, 10.0
 
 
 def prefer_descriptions(model: str, data: str) -> None:
-    """Make a model score descriptions of train pairs somewhat higher, by a change of its text projection.
+    """Raise the scores of descriptions of train pairs by a change of the text projection of a model.
 
     The mean image embedding is added to the embedding of a text, times a linear function of the text's last stream that
     separates the kinds by least squares.

@@ -1,4 +1,4 @@
-"""How tests run the command of the sweep."""
+"""Commands of small sweeps for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Further examination of the chosen cell, without a sweep."""
+"""Tests of the controls of the chosen cell without a sweep."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.sweep.sweeping import SMALL
 
 
 class _Edited:
-    """Edits that were trained, and the pairs on which their controls are asked for."""
+    """Trained edit that records the pairs of its controls."""
 
     objective = "edit"
 
@@ -65,8 +65,8 @@ def test_controls_search_in_the_edited_model_and_edit_the_base(
         return search(work, parts, at)
 
     monkeypatch.setattr(chosen_cell, "_search", watched)
-    found = chosen_cell.examine(work, small, place, edit.apply(small), rotation)
-    assert found.overlaps == {1: pytest.approx(1), 2: pytest.approx(1)}
+    controls = chosen_cell.examine(work, small, place, edit.apply(small), rotation)
+    assert controls.overlaps == {1: pytest.approx(1), 2: pytest.approx(1)}
 
     def halves(clip: Clip, split: str) -> Tensor:
         part = features.split(split)

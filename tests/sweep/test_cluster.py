@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster that is really started, and workers of it that are really killed."""
+"""Tests of tasks on a real Ray cluster, whose workers are killed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write(item):
     if name == "wrong":
         raise UserError("a task that cannot be done")
     if name == "absent":
-        import a_package_that_nobody_has
+        import a_package_that_does_not_exist
     time.sleep(60 if name == "long" else 0)
 
 def outcome(nodes, folder, *items):
@@ -56,12 +56,12 @@ def main():
         if sys.argv[2:]:
             nodes.run_all(write, [(folder, "long", 0)], lambda: None)
         done = [name for _, name, _ in outcome(nodes, folder, ("one", 0), ("dies", TRIES - 1), ("two", 0))]
-        found = {
+        results = {
             "room": nodes.room, "done": done, "wrong": outcome(nodes, folder, ("wrong", 0)),
             "absent": outcome(nodes, folder, ("absent", 0)), "mortal": outcome(nodes, folder, ("mortal", 99)),
             "handlers": handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)),
         }
-    print(json.dumps(found))
+    print(json.dumps(results))
     return 0
 
 if __name__ == "__main__":
@@ -82,11 +82,11 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def mark_of(driver: int) -> str:
-    """What all processes of a cluster have in their environment, by the process that watches it."""
+    """Return the mark in the environment of a cluster's processes, from the command of its watching process."""
     for command in commands(driver).values():
         if "interp.processes.reaper" in (words := command.split("\0")):
             return next(word for word in words if word.startswith(f"{MARK}="))
-    raise AssertionError("nobody watches the cluster")
+    raise AssertionError("no process watches the cluster")
 
 
 @with_ray
@@ -96,16 +96,16 @@ def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: P
     process = start(tmp_path)
     out, error = process.communicate(timeout=240)
     assert process.returncode == 0, error
-    found = json.loads(out.splitlines()[-1])
-    assert found["room"] == 1
-    assert found["done"] == ["one", "dies", "two"]
+    outcomes = json.loads(out.splitlines()[-1])
+    assert outcomes["room"] == 1
+    assert outcomes["done"] == ["one", "dies", "two"]
     assert len(list(tmp_path.glob("one-*"))) == len(list(tmp_path.glob("two-*"))) == 1
     assert out.count("a worker was lost (WorkerCrashedError); its task is tried again (3 of 3)") == 2
-    assert found["wrong"] == "a task that cannot be done"
-    assert "cannot import what a task needs (No module named 'a_package_that_nobody_has')" in found["absent"]
-    assert "lost its worker 4 times" in found["mortal"]
+    assert outcomes["wrong"] == "a task that cannot be done"
+    assert "cannot import a package of a task (No module named 'a_package_that_does_not_exist')" in outcomes["absent"]
+    assert "lost its worker 4 times" in outcomes["mortal"]
     assert len(list(tmp_path.glob("mortal-*"))) == 4
-    assert found["handlers"]
+    assert outcomes["handlers"]
     assert "Traceback" not in error
 
 
@@ -114,28 +114,28 @@ def test_tasks_are_done_in_order_and_tried_again_where_a_worker_dies(tmp_path: P
 @pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes as Linux shows them")
 @pytest.mark.parametrize(
-    ("number", "status", "said"),
+    ("number", "status", "message"),
     [
         (signal.SIGINT, 130, "interrupted; finished cells are kept\n"),
         (signal.SIGTERM, 143, "ended by SIGTERM; finished cells are kept\n"),
         (signal.SIGKILL, -9, ""),
     ],
 )
-def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal.Signals, status: int, said: str):
+def test_whatever_ends_a_command_ends_its_cluster(tmp_path: Path, number: signal.Signals, status: int, message: str):
     with disposition(SIGTERM=signal.SIG_DFL):
         process = start(tmp_path, "long")
     assert process.stdout is not None
     process.stdout.readline()
     mark = mark_of(process.pid)
-    wait_for((tmp_path / "long-0").exists, of=process)
+    wait_for((tmp_path / "long-0").exists, process=process)
     family = descendants(process.pid)
     assert len(family) > 3
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == status, error
-    assert error.endswith(said)
+    assert error.endswith(message)
     assert "Traceback" not in error
-    wait_for(lambda: not ({one for one in family if runs(one)} | set(marked(mark))), seconds=10)
+    wait_for(lambda: not ({pid for pid in family if runs(pid)} | set(marked(mark))), seconds=10)
 
 
 @with_ray

@@ -1,4 +1,4 @@
-"""Disks that are really full, and folders that really vanish, while a sweep is at work."""
+"""Tests of sweeps on a full disk, and in a folder that is removed during the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sweep.sweeping import command as small_sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
-# a disk of so much, the command, more room, the command again; what is left is copied out
+# make a small disk, run the command, enlarge the disk, run the command again, and copy the results
 FILLED = """
 mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77
 shift 2
@@ -78,7 +78,7 @@ def test_a_folder_that_vanishes_is_one_line_and_the_same_command_starts_again(sm
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for((out / "cache" / "work").exists, of=process)
+    wait_for((out / "cache" / "work").exists, process=process)
     out.rename(tmp_path / "gone")
     shutil.rmtree(tmp_path / "gone")
     _, error = process.communicate(timeout=60)

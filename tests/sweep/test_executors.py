@@ -1,4 +1,4 @@
-"""Executors of a sweep: each is a line in the registry, and none leaves anything out unnoticed."""
+"""Tests of the registry of executors, of the order of tasks, and of the notice of omitted cells."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def test_each_cell_is_computed_once_and_searched_once_before_that_if_it_is_for_i
 
 
 class Nowhere(Work):
-    """Work of which nothing is known but its folder."""
+    """Work with a folder alone."""
 
     def __init__(self) -> None:
         object.__setattr__(self, "folder", Path("nowhere"))
 
 
 class Recording:
-    """Workers that note what they are asked to do."""
+    """Workers that record their tasks."""
 
     def __init__(self) -> None:
         self.done: dict[Any, list[Any]] = {}
@@ -85,7 +85,7 @@ def test_workers_are_asked_for_every_task(places, more, count: int):
 
 
 class Editing:
-    """Trainings of which nothing is known but that they are edits."""
+    """Trainings with an objective alone."""
 
     objective = EDIT
 
@@ -103,7 +103,7 @@ def test_edits_are_trained_before_texts_are_attributed_with_them():
 
 
 class Lazy(LocalExecutor):
-    """This machine, but for the last cell."""
+    """Executor that omits the last cell."""
 
     def compute(self, work, clip, run, places, more, on_cells) -> None:
         super().compute(work, clip, run, places[:-1], more, on_cells)
@@ -111,7 +111,7 @@ class Lazy(LocalExecutor):
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Executor], None]:
-    """Add an executor as a file and a line would."""
+    """Return a function that registers an executor, as a file and a line of the registry do."""
 
     def register(name: str, executor: Executor) -> None:
         module = ModuleType(f"executor_{name}")
@@ -127,12 +127,12 @@ def test_an_executor_that_leaves_out_a_cell_is_noticed(small, registered, tmp_pa
     registered("lazy", Lazy())
     out, options = tmp_path / "run", [*OPTIONS, "--model", small.name]
     status = sweep.main([*options, "--out", str(out), "--engine", "lazy"])
-    error = capsys.readouterr().err.splitlines()[-1]  # after those of the progress
+    error = capsys.readouterr().err.splitlines()[-1]  # after the lines of the progress bar
     refused(status, f"{error}\n", "--engine lazy", 1, 2, "layer04-size006-seed0")
     assert [path.name for path in (out / "cells").glob("*.json")] == ["layer04-size002-seed0.json"]
     assert not (out / "results.csv").exists()
 
-    # what it has left out is computed by another engine, with the numbers of one that does everything
+    # another engine computes the omitted cell, with the numbers of an engine that computes all cells
     assert sweep.main([*options, "--out", str(out)]) == 0
     registered("second", LocalExecutor())
     assert sweep.main([*options, "--out", str(tmp_path / "whole"), "--engine", "second"]) == 0

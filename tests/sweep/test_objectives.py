@@ -1,4 +1,4 @@
-"""Objectives of a sweep are found by name: the search alone, or a module that trains."""
+"""Tests of the registry of objectives: a search alone, or a module that trains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster: the numbers of one process, whatever happens to its workers."""
+"""Tests of a sweep on a Ray cluster, which gives the numbers of a single process even if workers die."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="n
 )
 def test_tensors_of_all_types_come_back_bit_for_bit(dtype: torch.dtype, n: int, d: int):
     tensor = torch.randint(-9, 9, (n, d)).to(dtype)
-    for one in (tensor, tensor.T, tensor[:, 0]):
-        array = _bytes(one)
+    for view in (tensor, tensor.T, tensor[:, 0]):
+        array = _bytes(view)
         array.flags.writeable = False  # as in the object store
-        back = _tensor(array, one.dtype, one.shape)
+        back = _tensor(array, view.dtype, view.shape)
         assert back.dtype == dtype
-        assert torch.equal(back, one)
+        assert torch.equal(back, view)
 
 
 @pytest.mark.parametrize("layer", [2, 4, 5])
@@ -59,8 +59,8 @@ def test_a_task_needs_no_more_of_the_clean_run_than_it_is_given(small: Clip, lay
 
 
 def killed_when(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Kill a worker of the cluster of a process, as soon as something is so."""
-    wait_for(done, 240, of=process)
+    """Kill a worker of the cluster of a process as soon as a condition holds."""
+    wait_for(done, 240, process=process)
     for pid, command in commands(process.pid).items():
         if command.startswith("ray::_do"):
             os.kill(pid, signal.SIGKILL)
@@ -83,9 +83,9 @@ def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp
         start_new_session=True,
     )
     killed_when(lambda: any(out.glob("rotations/*.json")), process)
-    said, error = process.communicate(timeout=240)
+    printed, error = process.communicate(timeout=240)
     assert process.returncode == 0, error
-    assert "a worker was lost (WorkerCrashedError); its task is tried again (1 of 3)" in said
+    assert "a worker was lost (WorkerCrashedError); its task is tried again (1 of 3)" in printed
     for name in ("results.csv", "results.parquet", "norms.csv", "examples.json", "chosen.json", "directions.json"):
         assert (out / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in (tmp_path / "here").iterdir())
@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_half_way_does_not_change_a_bit(small: Clip, tmp
 
 
 def nodes_at(port: str) -> int:
-    """Return the number of active nodes of the cluster at a port, 0 if there is none."""
+    """Return the number of active nodes of the cluster at a port; 0 without a cluster."""
     ray = str(Path(sys.executable).parent / "ray")
     done = subprocess.run([ray, "status", f"--address=127.0.0.1:{port}"], capture_output=True, text=True, check=False)
     return done.stdout.partition("Pending:")[0].count(" node_")
@@ -104,8 +104,8 @@ def nodes_at(port: str) -> int:
 @pytest.mark.slow
 @pytest.mark.thorough
 def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_path: Path, capsys, monkeypatch):
-    """As `ray start` makes a cluster of machines, here of one."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a token that an earlier cluster has left would be asked for
+    """Start two nodes on this machine with `ray start`, as for a cluster of machines."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # otherwise Ray asks for the token of an earlier cluster
     long = [*FROZEN, *SMALL, "--model", small.name, "--max-steps", "400", "--seeds", "0-3"]
     out, port = tmp_path / "there", "23917"
     ray = [
@@ -115,7 +115,7 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
         "--disable-usage-stats",
         "--node-ip-address=127.0.0.1",
     ]
-    place = tempfile.mkdtemp(prefix="ray-")  # names of sockets must not be long
+    place = tempfile.mkdtemp(prefix="ray-")  # names of sockets must be short
     temporary = ["--temp-dir", place]
     nodes = [
         subprocess.Popen(
@@ -124,7 +124,7 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
         for more in (["--head", "--port", port, "--include-dashboard=false", *temporary],)
     ]
     try:
-        wait_for(lambda: nodes_at(port) == 1, 120, of=nodes[0])
+        wait_for(lambda: nodes_at(port) == 1, 120, process=nodes[0])
         nodes.append(
             subprocess.Popen(
                 [*ray, f"--address=127.0.0.1:{port}", "--block"],
@@ -133,7 +133,7 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
                 start_new_session=True,
             )
         )
-        wait_for(lambda: nodes_at(port) == 2, 120, of=nodes[1])
+        wait_for(lambda: nodes_at(port) == 2, 120, process=nodes[1])
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -151,15 +151,15 @@ def test_several_nodes_do_a_sweep_and_one_of_them_can_be_lost(small: Clip, tmp_p
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_for(lambda: any(out.glob("rotations/*.json")), 240, of=process)
+        wait_for(lambda: any(out.glob("rotations/*.json")), 240, process=process)
         os.killpg(nodes[1].pid, signal.SIGKILL)
-        said, error = process.communicate(timeout=400)
+        printed, error = process.communicate(timeout=400)
     finally:
         for node in nodes:
             node.poll() is None and os.killpg(node.pid, signal.SIGTERM)
             node.wait()
         shutil.rmtree(place, ignore_errors=True)
     assert process.returncode == 0, error
-    assert "a worker was lost" in said
+    assert "a worker was lost" in printed
     assert sweep.main([*long, "--jobs", "2", "--out", str(tmp_path / "here")]) == 0
     assert (out / "results.csv").read_bytes() == (tmp_path / "here" / "results.csv").read_bytes()

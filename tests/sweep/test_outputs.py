@@ -1,4 +1,4 @@
-"""The page of a sweep while its cells are computed."""
+"""Tests of the page of a sweep during the computation of its cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def clock() -> list[float]:
 
 @pytest.fixture
 def live(tmp_path: Path, clock: list[float]) -> LivePage:
-    """The page of a folder with two cells."""
+    """Return the page of a folder with two cells."""
     folder = RunFolder(write_sweep(tmp_path / "run", layers=(6, 7), sizes=(4,)))
     (folder.path / "report.html").unlink(missing_ok=True)
     return LivePage(folder, lambda: clock[0])

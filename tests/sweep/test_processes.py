@@ -1,4 +1,4 @@
-"""Sweeps in several processes."""
+"""Tests of sweeps in several processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.thorough
 def test_processes_share_the_cells_of_a_single_layer(done: Path, model: str, tmp_path: Path):
-    """Sizes are searched together, in one process; then each process takes cells. The numbers stay the same."""
+    """Search sizes together in one process, then divide cells among processes, and compare with a single process."""
     out = tmp_path / "run"
     assert run("--model", model, "--out", str(out), "--jobs", "2", "--layers", "5") == 0
     alone = pd.read_csv(done / "results.csv").query("layer == 5").reset_index(drop=True)
@@ -38,8 +38,8 @@ def test_processes_share_the_cells_of_a_single_layer(done: Path, model: str, tmp
 )
 def test_cells_stay_together_as_long_as_all_processes_have_work(processes: int, searched_first, computed):
     keys = [Place(layer, size, seed) for size in (6, 2) for layer in (5, 4) for seed in (0, 1)]
-    found = [[[f"{k.layer} {k.size} {k.seed}" for k in some] for some in groups] for groups in tasks(keys, processes)]
-    assert found == [searched_first, computed]
+    names = [[[f"{k.layer} {k.size} {k.seed}" for k in group] for group in groups] for groups in tasks(keys, processes)]
+    assert names == [searched_first, computed]
 
 
 def test_processes_do_not_change_a_bit(done: Path, model: str, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Sweeps that are cut off, damaged, widened or run again."""
+"""Tests of sweeps that are interrupted, damaged, extended or repeated."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_command_in_the_manifest_asks_for_the_same():
 
 @pytest.mark.usefixtures("stranger")
 def test_a_sweep_is_run_again_from_its_manifest(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """The same bits; what it names from elsewhere takes trust; what is typed beside it wins."""
+    """Compare all bits, require trust for a model from elsewhere, and let typed options win."""
     again = ["--config", str(done / "manifest.json"), "--out", str(tmp_path / "again"), "--jobs", "1"]
     with exits(capsys, "--trust-run", "--model"):
         sweep.main(again)
@@ -46,7 +46,7 @@ def test_a_sweep_is_run_again_from_its_manifest(done: Path, tmp_path: Path, caps
     assert tables(tmp_path / "again") == tables(done)
     first, second = (json.loads((run / "manifest.json").read_text()) for run in (done, tmp_path / "again"))
     assert second["settings"] == first["settings"]
-    assert "--config" not in second["command"]  # it can be run by itself
+    assert "--config" not in second["command"]  # the command does not need the earlier run
     other = ["--config", str(done), "--out", str(tmp_path / "other"), "--trust-run", "--jobs", "1"]
     assert sweep.main([*other, "--layers", "5", "--sizes", "2"]) == 0
     assert pd.read_csv(tmp_path / "other" / "results.csv")[["layer", "size"]].to_numpy().tolist() == [[5, 2]]
@@ -57,10 +57,10 @@ def test_killed_and_resumed_only_what_is_missing_is_computed(done: Path, model: 
     process = subprocess.Popen(
         command("--model", model, "--out", str(out), "--jobs", "2"), stderr=subprocess.DEVNULL, start_new_session=True
     )
-    wait_for(lambda: list(out.glob("cells/*.json")), 120, of=process)
+    wait_for(lambda: list(out.glob("cells/*.json")), 120, process=process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for(lambda: not running(process.pid))  # orphaned workers end by themselves, and nothing is written any more
+    wait_for(lambda: not running(process.pid))  # wait for the end of orphaned workers, which may still write
     finished = {path.name: path.stat().st_mtime_ns for path in out.glob("cells/*.json")}
     assert 0 < len(finished) < 4
     left = time.time_ns()
@@ -80,8 +80,11 @@ def test_two_sweeps_do_not_share_a_folder(done: Path, model: str, capsys: pytest
 def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
     done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """One thing each: a cell cut short with its rotation kept, one with a changed number, one that another one was
-    copied over, a lost rotation; and then a cell together with its rotation, whose search is of all sizes again."""
+    """Damage one file at a time.
+
+    The damages are a truncated cell, a changed number, a copy of another cell, and a lost rotation. At last, a cell and
+    its rotation are removed, and the search covers all sizes again.
+    """
     out = shutil.copytree(done, tmp_path / "run")
     cell, rotation = (out / name / "layer04-size006-seed0" for name in ("cells", "rotations"))
     cell, tensors, about = (
@@ -96,13 +99,15 @@ def test_what_is_missing_or_does_not_fit_is_computed_again_with_the_same_bits(
     other = out / "cells" / "layer05-size002-seed0.json"
     spoils = {
         "cannot read": lambda: cell.write_text("{ cut sho"),
-        "its checksum does not fit": lambda: cell.write_text(text.replace('"preference": 0.', '"preference": 0.1', 1)),
+        "its checksum does not match": lambda: cell.write_text(
+            text.replace('"preference": 0.', '"preference": 0.1', 1)
+        ),
         "holds the cell layer04": lambda: other.write_text(text),
     }
-    for number, (said, spoil) in enumerate(spoils.items()):
+    for number, (message, spoil) in enumerate(spoils.items()):
         spoil()
         assert run("--model", model, "--out", str(out), "--jobs", "1", "--layers", "4-5") == 0
-        assert f"{said}" in (printed := capsys.readouterr().out), number
+        assert message in (printed := capsys.readouterr().out), number
         assert "it is computed again" in printed
         assert tables(out) == tables(done)
         assert tensors.stat().st_mtime_ns == before
@@ -124,7 +129,7 @@ def test_examples_that_were_changed_are_kept_again(done: Path, model: str, tmp_p
     out = Path(shutil.copytree(done, tmp_path / "run"))
     before = {path.name: path.read_bytes() for path in (out / "examples").iterdir()}
     text = (out / "examples.json").read_text()
-    for spoil, said in (
+    for spoil, message in (
         (
             lambda: (out / "examples.json").write_text(text.replace('"positive": "', '"positive": "x', 1)),
             "examples.json",
@@ -133,11 +138,11 @@ def test_examples_that_were_changed_are_kept_again(done: Path, model: str, tmp_p
         ((out / "examples" / "0.jpg").unlink, ""),
     ):
         spoil()
-        if said:
-            with raises(StoreError, said):
+        if message:
+            with raises(StoreError, message):
                 page(load_sweep(out))
         assert run("--model", model, "--out", str(out), "--jobs", "1") == 0
-        assert said in capsys.readouterr().out
+        assert message in capsys.readouterr().out
         assert (out / "examples.json").read_text() == text
         assert {path.name: path.read_bytes() for path in (out / "examples").iterdir()} == before
 
@@ -179,7 +184,10 @@ def test_a_run_can_be_widened_but_not_bent(done: Path, model: str, tmp_path: Pat
     assert json.loads((out / "manifest.json").read_text())["cells_computed"] == 2
     narrow, wide = pd.read_csv(done / "results.csv"), pd.read_csv(out / "results.csv")
     pd.testing.assert_frame_equal(wide[wide["size"] != 3].reset_index(drop=True), narrow)
-    assert "searched beside other sizes than this command names (4: layer04-size002-seed0" in capsys.readouterr().out
+    assert (
+        "4 cells were searched together with other sizes than this command has (layer04-size002-seed0"
+        in capsys.readouterr().out
+    )
     capsys.readouterr()
     refused(run("--model", model, "--out", str(out), "--sources", "paired"), capsys, 'sources = "random"', '"paired"')
 
@@ -189,8 +197,8 @@ def test_interrupted_runs_say_how_to_go_on(model: str, tmp_path: Path):
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     long = command("--model", model, "--out", str(out), "--jobs", "2", "--max-steps", "2000", "--seeds", "0-40")
     process = subprocess.Popen(long, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    wait_for(lambda: list(out.glob("rotations/*.json")), 120, of=process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole group
+    wait_for(lambda: list(out.glob("rotations/*.json")), 120, process=process)
+    os.killpg(process.pid, signal.SIGINT)  # the whole group, as a terminal does
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "interrupted" in error

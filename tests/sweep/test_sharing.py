@@ -1,4 +1,4 @@
-"""A sweep in parts: real jobs in one folder, at the same time."""
+"""Tests of a sweep in parts, with simultaneous jobs in a folder."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ALONE = ["--jobs", "1"]
 
 
 @given(st.sets(st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(0, 4)), max_size=60), st.integers(1, 12))
-def test_each_cell_is_in_one_part_and_searched_with_its_like_if_there_are_enough(places, of: int):
+def test_each_cell_is_in_one_part_and_searched_with_its_like_if_there_are_enough(places, count: int):
     whole = [Place(*place) for place in sorted(places)]
-    parts = [Shard(number, of).part(whole) for number in range(1, of + 1)]
+    parts = [Shard(number, count).part(whole) for number in range(1, count + 1)]
     assert sorted(place for part in parts for place in part) == whole
     groups = {(place.layer, place.seed) for place in whole}
-    if len(groups) >= of:
+    if len(groups) >= count:
         assert len(groups) == sum(len({(place.layer, place.seed) for place in part}) for part in parts)
         assert all(parts)
-    assert max(map(len, parts), default=0) - min(map(len, parts), default=0) <= 8 * (len(whole) // of + 1)
+    assert max(map(len, parts), default=0) - min(map(len, parts), default=0) <= 8 * (len(whole) // count + 1)
 
 
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/3", "1/2/3", "", "1/" + "9" * 5000])
@@ -72,9 +72,9 @@ def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest
         )
         for number in (1, 2)
     ]
-    said = [job.communicate(timeout=300) for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0], said
-    assert all("2 cells, 0 done before" in printed for printed, _ in said)
+    outputs = [job.communicate(timeout=300) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], outputs
+    assert all("2 cells, 0 done before" in printed for printed, _ in outputs)
     assert not (out / "results.csv").exists()
     assert not list(out.glob("cache*"))
     capsys.readouterr()
@@ -87,11 +87,11 @@ def test_parts_give_the_table_of_the_whole(small, tmp_path: Path, capsys: pytest
     assert "--shard" not in manifest["command"]
     assert manifest["arguments"]["merge"] is False
 
-    # what is not done cannot be merged, and whoever would be in the way is refused
+    # missing cells cannot be merged, and conflicting processes are refused
     (out / "cells" / "layer04-size002-seed0.json").unlink()
     refused(run(*ALONE, *model, "--out", str(out), "--merge"), capsys, 1, "layer04-size002-seed0")
     with FileLock(out / ".part-1of2.lock"):
         refused(run(*ALONE, *model, "--out", str(out), "--shard", "1/2"), capsys, "1of2")
         refused(run(*ALONE, *model, "--out", str(out)), capsys, f"'{out}'")
     assert run(*ALONE, *model, "--out", str(out), "--shard", "1/2") == 0
-    assert "all cells are done: --merge makes tables and page" in capsys.readouterr().out
+    assert "all cells are done; write the tables and the page with --merge" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A whole small sweep, run by its command, against an oracle that shares nothing with it but how files are read."""
+"""Tests of a small sweep, run by its command, against an oracle that only shares the reading of files."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ from tests.wide import wide
 pytestmark = pytest.mark.slow
 
 LAYERS, SIZES, SEEDS = (2, 4), (2, 6), (0, 1)
-# Some searches converge in the first of two rounds, some do not converge. Rounds end at steps 50 and 150: looks are due
-# every 20 steps, and at these ends as well.
+# Some searches converge in the first of two rounds, some do not converge. Rounds end at steps 50 and 150: the loss is
+# measured every 20 steps and at the ends of rounds.
 MAX_STEPS, ATTRIBUTED, N_STEPS = 150, 4, 5
 CHECKED = ((2, 6, 1), pytest.param(4, 2, 0, marks=pytest.mark.thorough))  # layer, size, seed
 # The sweep computes in float32, the oracle in float64. Scores are of order 1, rounded to about 1e-7. Shares and counts
-# change only if a score moves across another one, and the closest two that are compared are 1e-5 apart; means and
-# losses of scores, attributions and their correlations came out less than 1e-6 apart.
+# change only if rounding changes the order of two scores, and the closest compared scores differ by 1e-5. Means and
+# losses of scores, attributions and correlations differed by less than 1e-6.
 SHARES = (
     "iia",
     "preference",
@@ -88,28 +88,28 @@ LARGEST_ANGLE = 0.1  # degrees between the subspaces of two searches of up to 15
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep left and said, and what it was made of."""
+    """Files and output of a sweep, with its model and data."""
 
     folder: Path
-    said: str
+    output: str
     cells: Mapping[tuple[int, int, int], Mapping[str, Any]]
     model: str
     data: str
 
 
 def place(cell: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Layer, size and seed."""
+    """Return layer, size and seed."""
     return cell["layer"], cell["size"], cell["seed"]
 
 
 def numbers(values: Sequence[int]) -> str:
-    """As options take them."""
+    """Return numbers in the form of options."""
     return ",".join(map(str, values))
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """Run a sweep. Random weights leave subspaces something to be wrong about; the toy model never is."""
+    """Run a sweep with random weights, since the toy model has perfect scores."""
     root = tmp_path_factory.mktemp("small-sweep")
     model, data = str(random_clip(root / "model", seed=MODEL_SEED)), f"concadia:{root / 'concadia'}"
     folder = root / "run"
@@ -142,9 +142,9 @@ def world(swept: Swept) -> World:
 
 
 def close(got: float | None, wanted: float, name: str, tolerance: float, relative: float = 0.0) -> None:
-    """Assert that two numbers are as close as they must be; names the measure if not. A cell says null for NaN."""
-    pair = [torch.tensor(math.nan if one is None else one, dtype=torch.float64) for one in (got, wanted)]
-    assert_close(*pair, rtol=relative, atol=tolerance, equal_nan=True, msg=lambda said: f"{name}: {said}")
+    """Assert that two numbers are close, or name the measure; a cell has null for NaN."""
+    pair = [torch.tensor(math.nan if number is None else number, dtype=torch.float64) for number in (got, wanted)]
+    assert_close(*pair, rtol=relative, atol=tolerance, equal_nan=True, msg=lambda message: f"{name}: {message}")
 
 
 def rotation_file(swept: Swept, layer: int, size: int, seed: int) -> Path:
@@ -152,14 +152,15 @@ def rotation_file(swept: Swept, layer: int, size: int, seed: int) -> Path:
     return swept.folder / "rotations" / f"layer{layer:02d}-size{size:03d}-seed{seed}.safetensors"
 
 
-def same_search(rotation: interp.Rotation, found: Found) -> None:
-    """Assert that two searches took one way, and kept one subspace."""
+def same_search(rotation: interp.Rotation, expected: Found) -> None:
+    """Assert that two searches have equal steps and subspaces."""
     facts, basis = rotation.facts, rotation.basis.double()
-    assert (facts["steps"], facts["converged"]) == (found.steps, bool(found.converged))
-    assert_close(facts["starts"], found.starts, rtol=0, atol=ROUNDED)
-    assert_close([loss for _, loss, _ in facts["history"]], found.looks, rtol=0, atol=ROUNDED)
-    close(facts["gradient"], found.gradient, "gradient", ROUNDED)
-    outside = torch.linalg.svdvals(found.basis - basis @ (basis.T @ found.basis)).max()  # sine of the largest angle
+    assert (facts["steps"], facts["converged"]) == (expected.steps, bool(expected.converged))
+    assert_close(facts["starts"], expected.starts, rtol=0, atol=ROUNDED)
+    assert_close([loss for _, loss, _ in facts["history"]], expected.looks, rtol=0, atol=ROUNDED)
+    close(facts["gradient"], expected.gradient, "gradient", ROUNDED)
+    rest = expected.basis - basis @ (basis.T @ expected.basis)
+    outside = torch.linalg.svdvals(rest).max()  # sine of the largest angle
     close(float(torch.rad2deg(torch.arcsin(outside))), 0.0, "degrees between two searches", LARGEST_ANGLE)
 
 
@@ -167,11 +168,11 @@ def same_search(rotation: interp.Rotation, found: Found) -> None:
 def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: World, layer: int, size: int, seed: int):
     cell = swept.cells[layer, size, seed]
     file = rotation_file(swept, layer, size, seed)
-    wanted, said, found = measures(
+    wanted, words_by_route, expected = measures(
         world, file, layer, size, seed, max_steps=MAX_STEPS, attributed=ATTRIBUTED, n_steps=N_STEPS
     )
     got = {name: value for name, value in cell["measures"].items() if name != "seconds"}
-    assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
+    assert set(got) == set(wanted)  # a new measure must be added to the oracle
     for name, value in wanted.items():
         tolerance = EXACT if name.startswith(SHARES) else ROUNDED
         if name == "through_gap_share":  # a ratio is as exact as its parts, divided by the lower one
@@ -181,33 +182,33 @@ def test_every_measure_is_what_plain_forward_passes_give(swept: Swept, world: Wo
             tolerance = max(tolerance, SCORE * (1 + abs(value)) / shift)
         close(got[name], value, name, tolerance, RELATIVE if name.startswith(IN_GAPS) else 0.0)
         if not name.startswith(IN_GAPS) and tolerance in (EXACT, ROUNDED):
-            known = math.nan if got[name] is None else got[name]
+            defined = math.nan if got[name] is None else got[name]
             if tolerance == EXACT:
-                agree("sweep", known, value, or_nan=True)
+                agree("sweep", defined, value, or_nan=True)
             else:
-                agree("sweep, rounded", known, value, or_nan=True)
-    assert 0 < wanted["preference"] != 0.5  # at 1/2 it would not tell which of two texts is preferred
-    assert wanted["attribution_points"] > N_STEPS  # some text took more
-    assert 0 < wanted["iia"] < 1  # nor would intervals of a perfect share tell what was resampled
-    assert wanted["iia"] != 0.5  # nor would 1/2 tell hits from misses
+                agree("sweep, rounded", defined, value, or_nan=True)
+    assert 0 < wanted["preference"] != 0.5  # 1/2 would not show which text is preferred
+    assert wanted["attribution_points"] > N_STEPS  # some texts took more
+    assert 0 < wanted["iia"] < 1  # intervals of a perfect share would not show the resampling
+    assert wanted["iia"] != 0.5  # 1/2 would not distinguish hits from misses
     for name in ("ratio_c2d", "r2", "r2_own", "gap_left", "gap_kept_within", "left_below_random", "traits_r2"):
-        assert wanted[f"{name}_low"] < wanted[name] < wanted[f"{name}_high"]  # an interval is compared
-    for route, words in said.items():
+        assert wanted[f"{name}_low"] < wanted[name] < wanted[f"{name}_high"]  # intervals are compared
+    for route, words in words_by_route.items():
         assert set(cell["words"][route]) == set(words)
         for word, values in words.items():
             mean, count = cell["words"][route][word]
             close(mean, sum(values) / len(values), f"{word}, {route}", ROUNDED)
             assert count == len(values)
-    same_search(interp.Rotation.load(file), found)
+    same_search(interp.Rotation.load(file), expected)
 
 
 def test_searches_end_where_the_oracle_does(swept: Swept, world: World):
-    """Some cells converge and others do not; in the default run `CHECKED` has a cell of one kind alone."""
+    """Check cells that converge and cells that do not; in a default run, `CHECKED` has only one kind of cell."""
     outcomes = set()
     for here in ((2, 2, 0), (4, 2, 0), (4, 2, 1)):
-        found = search(world, *here, MAX_STEPS)
-        same_search(interp.Rotation.load(rotation_file(swept, *here)), found)
-        outcomes.add(found.converged)
+        expected = search(world, *here, MAX_STEPS)
+        same_search(interp.Rotation.load(rotation_file(swept, *here)), expected)
+        outcomes.add(expected.converged)
     assert outcomes == {0.0, 1.0}
 
 
@@ -221,18 +222,18 @@ def part_of(world: World, split: str, layer: int) -> PairsAtSite:
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool, seed: int):
-    """With the kinds exchanged, gaps are negative with a neutral Z too, and count with the other sign."""
+    """Exchange the kinds, which makes gaps with a neutral Z negative and reverses their sign in measures."""
     layer, size = 4, 4
     if mirrored:
         pairs = {
-            split: [replace(pair, positive=pair.negative, negative=pair.positive) for pair in some]
-            for split, some in world.pairs.items()
+            split: [replace(pair, positive=pair.negative, negative=pair.positive) for pair in group]
+            for split, group in world.pairs.items()
         }
         world = World(world.clip, pairs, world.images)
     basis = random_subspace(24, size, seed)
     others = {name: [random_subspace(24, size, 10 + n) for n in range(3)] for name in ("random", "pca")}
     train, test = part_of(world, "train", layer), part_of(world, "test", layer)
-    controls = [given(name, [Rotation(one, test.site) for one in some]) for name, some in others.items()]
+    controls = [given(name, [Rotation(each, test.site) for each in bases]) for name, bases in others.items()]
     pairs, how = {"train": train, "test": test}, MeasurementSettings(SearchConfig(seed=seed), controls)
     ours = wide(measure_subspace(pairs, Rotation(basis, test.site), how).numbers)
     within = interventions(world, "test", layer, basis, seed, within=True)
@@ -243,15 +244,14 @@ def test_neutral_values_are_compared_in_either_sign(world: World, mirrored: bool
 
 
 def given(name: str, rotations: list[Rotation]) -> Method:
-    """Return a way to find the subspaces that are given, in their order."""
-    return Method(
-        MethodName(name, name, name), lambda *args: [rotations[args[3].seed % len(rotations)]], len(rotations)
-    )
+    """Return a method that returns the given subspaces in turn."""
+    count = len(rotations)
+    return Method(MethodName(name, name, name), lambda *args: [rotations[args[3].seed % count]], count)
 
 
 @pytest.mark.parametrize("size", [1, 6])
 def test_gradients_of_searches_are_those_of_plain_forward_passes(world: World, size: int):
-    """At the ends of these searches the estimate is 0, as it is at most ends; elsewhere it is not."""
+    """Compare gradients at random subspaces, since they are 0 at the ends of most searches."""
     layer, seed = 4, 3
     streams = torch.cat([clean(world, "train", kind, layer)[1] for kind in KINDS])
     part = part_of(world, "train", layer)
@@ -266,8 +266,7 @@ def test_gradients_of_searches_are_those_of_plain_forward_passes(world: World, s
 
 
 def chosen(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
-    """Layer, size and seed of a row whose IIA on val is within one standard error of the highest: of these the one with
-    the smallest size, then the lowest loss, the earliest layer, the lowest seed."""
+    """Return the row that wins by size, loss, layer and seed (lowest first) within an error of the best IIA on val."""
     highest = max(row["iia_val"] for row in rows)
     least = highest - max(row["iia_val_se"] for row in rows if row["iia_val"] == highest)
     order = ("size", "das_val_loss", "layer", "seed")
@@ -276,7 +275,7 @@ def chosen(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
 
 
 def undefined_as_none(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table as a cell says it: what is not defined is null there."""
+    """Return a row of a table in the form of a cell, with null for undefined values."""
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
 
 
@@ -289,10 +288,10 @@ def test_the_table_stars_the_cell_that_val_chooses(swept: Swept):
     ]
     assert [undefined_as_none(row) for row in sorted(rows, key=place)] == sorted(held, key=place)
     layer, size, seed = chosen(held)
-    starred = [line.split() for line in swept.said.splitlines() if line.startswith("*") and "chosen" not in line]
+    starred = [line.split() for line in swept.output.splitlines() if line.startswith("*") and "chosen" not in line]
     mark = "*" if swept.cells[layer, size, seed]["measures"]["converged"] else "*~"
     assert [line[:5] for line in starred] == [[mark, str(layer), str(layer - 1), str(size), str(seed)]]
-    assert f"At layer {layer}, size {size}, a swap of Z moves the score" in " ".join(swept.said.split())
+    assert f"At layer {layer}, size {size}, a swap of Z moves the score" in " ".join(swept.output.split())
 
 
 @pytest.mark.parametrize(
@@ -300,18 +299,18 @@ def test_the_table_stars_the_cell_that_val_chooses(swept: Swept):
     [
         ([(2, 6, 0), (4, 2, 1), (4, 2, 0)], (4, 2, 0)),  # the smallest size, though the layer is later
         ([(4, 2, 0), (2, 2, 1)], (2, 2, 1)),  # then the earliest layer, though the seed is higher
-        ([(4, 6, 1)], (4, 6, 1)),  # nothing of this for a cell that is better than all others
+        ([(4, 6, 1)], (4, 6, 1)),  # a cell that is better than all others
     ],
 )
 def test_of_cells_that_val_holds_equal_the_smallest_and_earliest_is_chosen(
     swept: Swept, tmp_path: Path, equal: list[tuple[int, int, int]], first: tuple[int, int, int]
 ):
-    """The test pairs, which would choose every other cell before the right one, have no say."""
+    """Check that test pairs, which favour all wrong cells, have no influence."""
     folder = shutil.copytree(swept.folder, tmp_path / "run")
     rows = []
     for path in (folder / "cells").glob("*.json"):
         here = place((cell := json.loads(path.read_text()))["cell"])
-        number = equal.index(here) if here in equal else None  # of those that are within an error of the highest
+        number = equal.index(here) if here in equal else None  # among the cells within an error of the highest
         cell["measures"] |= {"iia_val": 0.8 if number is None else 0.9 - 0.02 * number, "iia_val_se": 0.05}
         cell["measures"] |= {"iia": 0.7 if here == first else 0.95, "das_val_loss": 0.5}
         rewrite(path, cell)

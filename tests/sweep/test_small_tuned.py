@@ -1,4 +1,4 @@
-"""A small sweep that fine-tunes, against an oracle that shares nothing with it but how files are read."""
+"""Tests of a small sweep that fine-tunes, against an oracle that only shares the reading of files."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ CHECKED = ((3, 6), pytest.param(4, 2, marks=pytest.mark.thorough))
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a sweep left and said, and what it was made of."""
+    """Files and output of a sweep, with its model and data."""
 
     folder: Path
-    said: str
+    output: str
     cells: Mapping[tuple[int, int], Mapping[str, Any]]
-    trained: Mapping[str, Mapping[tuple[int, int], Mapping[str, Any]]]  # by objective
+    trained: Mapping[str, Mapping[tuple[int, int], Mapping[str, Any]]]  # objective -> cells
     model: str
     data: str
     classes: Path
@@ -60,7 +60,7 @@ class Tuned:
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
-    """The authors' rates would hardly move the model in a few steps, so here they are higher."""
+    """Run a sweep with higher learning rates than the authors, which would hardly move the model in a few steps."""
     root, rng = tmp_path_factory.mktemp("small-tuned"), np.random.default_rng(0)
     model, data = str(random_clip(root / "model", seed=MODEL_SEED)), f"concadia:{root / 'concadia'}"
     folder = root / "run"
@@ -71,16 +71,16 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
             path = root / "classes" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(path)
-    own = tuned_cells._tuning
-    said: list[str] = []
+    tuning = tuned_cells._tuning
+    lines: list[str] = []
     with pytest.MonkeyPatch.context() as patcher:
         patcher.setenv("CLIP_DESCRIPTIONS_CACHE", str(root / "cache"))
         patcher.setattr(
             tuned_cells,
             "_tuning",
-            lambda config, objective: replace(own(config, objective), **(EDITS if objective == EDIT else TUNES)),
+            lambda config, objective: replace(tuning(config, objective), **(EDITS if objective == EDIT else TUNES)),
         )
-        patcher.setattr("builtins.print", lambda *words, **_: said.append(" ".join(map(str, words))))
+        patcher.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(map(str, words))))
         forget_precision()
         options = {
             "--model": model,
@@ -102,7 +102,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
         return {(cell["cell"]["layer"], cell["cell"]["size"]): cell for cell in read}
 
     trained = {objective: cells(folder / "trained" / objective) for objective in passes(TUNED_BY)}
-    return Tuned(folder, "\n".join(said), cells(folder / "cells"), trained, model, data, root / "classes")
+    return Tuned(folder, "\n".join(lines), cells(folder / "cells"), trained, model, data, root / "classes")
 
 
 @pytest.mark.parametrize("objective", [TUNED_BY, EDIT])
@@ -117,13 +117,13 @@ def test_every_measure_of_a_trained_model_is_what_plain_forward_passes_give(
     )
     got = dict(tuned.trained[objective][layer, size]["measures"])
     assert got.pop("seconds") > 0
-    if objective == EDIT:  # its loss has other terms, which tests of its training compare
+    if objective == EDIT:  # the loss of an edit has other terms, which tests of its training compare
         assert got.pop("val_loss") != wanted.pop("val_loss")
-    assert set(got) == set(wanted)  # whoever adds a measure adds it to the oracle
+    assert set(got) == set(wanted)  # a new measure must be added to the oracle
     assert close_enough(got, wanted) == []
     assert got["preference_val_se"] > 0
     for name in ("retrieval_rise_val", "retrieval_drop", "transfer_drop", "swap_transfer_lost"):
-        # so that a sign that is turned is seen
+        # so that a wrong sign is noticed
         assert any(cell["measures"][name] != 0 for cell in tuned.trained[TUNED_BY].values()), name
 
 
@@ -148,32 +148,32 @@ def test_an_evaluation_says_of_a_trained_model_what_its_cell_says(
     assert evaluate.main([*tasks, *(str(word) for option in options.items() for word in option)]) == 0
     table = pd.read_csv(tmp_path / "out" / "results.csv", float_precision="round_trip")
     names = [METHODS[name].name for name in METHODS]
-    declared, own = sweep_schema(PAPER, names, ()), (*controls(names[1:], PAPER), *shifts(PAPER), *evidence(PAPER))
-    measures = {declared.column(measure.key): declared.columns(measure) for measure in own}
+    declared, shared = sweep_schema(PAPER, names, ()), (*controls(names[1:], PAPER), *shifts(PAPER), *evidence(PAPER))
+    measures = {declared.column(measure.key): declared.columns(measure) for measure in shared}
     checked = {name for name in measures if name in cell}
-    found = table[table["of"].isin(["test", SETS])].set_index("measure")
+    rows = table[table["of"].isin(["test", SETS])].set_index("measure")
     for name in checked:
         for column, end in zip(measures[name], ("value", "low", "high"), strict=False):
             wanted = cell[column]
-            assert found.loc[name, end] == pytest.approx(np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True), (
+            assert rows.loc[name, end] == pytest.approx(np.nan if wanted is None else wanted, abs=1e-9, nan_ok=True), (
                 name
             )
     assert {"r2_own", "iia_whole_c2d", "iia_random_d2c", "r2_own_over_pca", "r2_whole", "swap_transfer_lost"} <= checked
-    said = capsys.readouterr().out
-    assert re.search(r"\n  precondition +(yes|no) ", said)
-    assert "no other seed was tried" in said
+    printed = capsys.readouterr().out
+    assert re.search(r"\n  precondition +(yes|no) ", printed)
+    assert "no other seed was tried" in printed
 
 
 def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
     layer, size = CHECKED[0]
     base, folder = load_world(tuned.model, tuned.data), tuned.folder / "tuned" / Place(layer, size, 0).name
     basis = interp.Rotation.load(folder / "rotation.safetensors").basis.double()
-    said = attributions(load_tuned(base, folder), layer, basis, ATTRIBUTED, N_STEPS)
+    expected = attributions(load_tuned(base, folder), layer, basis, ATTRIBUTED, N_STEPS)
     kept = tuned.trained[TUNED_BY][layer, size]
     for route in ROUTES:
-        words = by_type(said, route)
-        found = {word: mean for word, (mean, _) in kept["words"][route].items()}
-        assert found == pytest.approx({word: np.mean(values) for word, values in words.items()}, abs=5e-6)
+        words = by_type(expected, route)
+        means = {word: mean for word, (mean, _) in kept["words"][route].items()}
+        assert means == pytest.approx({word: np.mean(values) for word, values in words.items()}, abs=5e-6)
     assert kept["words"] != tuned.cells[layer, size]["words"]
     run = interp.load_sweep(tuned.folder)
     assert run.shows_tuned
@@ -182,22 +182,22 @@ def test_a_cell_keeps_the_words_of_the_trained_model(tuned: Tuned):
 
 
 def test_the_default_is_the_ablation_and_says_so_before_it_starts(tuned: Tuned):
-    first, second = (" ".join(part.split()) for part in tuned.said.split("results go to")[1:])
-    assert "pass 1 of 2: 4 cells, 0 done before" in tuned.said
+    first, second = (" ".join(part.split()) for part in tuned.output.split("results go to")[1:])
+    assert "pass 1 of 2: 4 cells, 0 done before" in tuned.output
     assert "pass 2 of 2: 4 cells, 0 done before" in first
-    # --verbose says more of what a pass does
+    # --verbose describes each pass
     assert "70 train, 16 val, 24 test pairs. At each cell: look for Z on the frozen model" in first
     assert "and then train an edit of the stream by calibrated IIT-DAS (80 steps), and measure preference" in first
     assert "pass 1 of 2: 4 cells in" in first
     assert "the page has its result, and Ctrl-C keeps it" in first
-    assert "  pref  " not in tuned.said.partition("pass 2 of 2")[0]  # the table comes once, at the end
+    assert "  pref  " not in tuned.output.partition("pass 2 of 2")[0]  # the table appears once, at the end
     assert "At each cell a model is trained by IIT-DAS (LoRA)." in second
     assert "At each cell: fine-tune by IIT-DAS (LoRA, 2 steps), and measure preference" in second
     frame = pd.read_csv(tuned.folder / "results.csv")
     assert rule_of(frame) == TUNED
     best = Place.of(best_cell(frame))
     assert f"At layer {best.layer}, size {best.size}, training by IIT-DAS (LoRA) takes the preference" in second
-    assert max(len(line) for line in tuned.said.splitlines() if str(tuned.folder) not in line) <= 120
+    assert max(len(line) for line in tuned.output.splitlines() if str(tuned.folder) not in line) <= 120
 
 
 def test_the_page_shows_the_trained_model_first(tuned: Tuned):
@@ -218,11 +218,11 @@ def test_what_z_says_is_of_the_trained_model_and_its_own_rotation(tuned: Tuned):
     rotation = interp.Rotation.load(folder / "rotation.safetensors")
     pairs = interp.load_pairs(tuned.data).split("test")
     assert run.leading is not None
-    own, of_the_base = (
-        interp.describe(rotation, interp.load_clip(str(one), trust=True), pairs) for one in (folder, tuned.model)
+    in_model, in_base = (
+        interp.describe(rotation, interp.load_clip(str(name), trust=True), pairs) for name in (folder, tuned.model)
     )
-    for kept, said, other in zip(run.leading.leading, own.leading, of_the_base.leading, strict=True):
-        assert (kept.share, kept.auc) == pytest.approx((said.share, said.auc), abs=1e-5)
-        assert kept.upper.texts[0].text == said.upper.texts[0].text
+    for kept, ours, other in zip(run.leading.leading, in_model.leading, in_base.leading, strict=True):
+        assert (kept.share, kept.auc) == pytest.approx((ours.share, ours.auc), abs=1e-5)
+        assert kept.upper.texts[0].text == ours.upper.texts[0].text
         assert abs(kept.share - other.share) > 1e-4
     assert "of the model that was trained at the chosen cell" in (tuned.folder / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""What a finished sweep holds and shows."""
+"""Tests of the files and the output of a finished sweep."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
         for route in ("through", "around", "full"):
             values = frame[[f"r_{norm}_{route}{end}" for end in ("_low", "", "_high")]].to_numpy()
             assert (np.diff(values, axis=1) >= 0).all()
-        assert frame.groupby("layer")[f"r_{norm}_full"].nunique().max() == 1  # the whole is the same for every subspace
+        assert (
+            frame.groupby("layer")[f"r_{norm}_full"].nunique().max() == 1
+        )  # the full attribution does not depend on the subspace
         assert frame[f"r_{norm}_through"].nunique() == 4
     manifest = json.loads((done / "manifest.json").read_text())
     assert manifest["arguments"]["layers"] == "4-5"
@@ -87,11 +89,11 @@ def test_a_finished_run_holds_all_that_is_promised(done: Path):
 
 def test_nothing_in_a_run_says_whose_it_is(done: Path):
     private = [socket.gethostname(), platform.release(), str(Path.home()), str(Path(__file__).parents[2])]
-    said = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in private))
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in private))
     for path in done.rglob("*"):
-        assert not said.search(path.name)
+        assert not pattern.search(path.name)
         if path.suffix in (".json", ".csv", ".html"):
-            assert not said.search(path.read_text(encoding="utf-8")), path
+            assert not pattern.search(path.read_text(encoding="utf-8")), path
 
 
 def test_seeds_and_sources_matter(done: Path, model: str, tmp_path: Path):
@@ -119,30 +121,30 @@ def test_the_table_marks_the_cell_that_val_chooses(done: Path, model: str, capsy
 
 
 def test_examples_are_of_the_pairs_that_are_attributed(done: Path, model: str):
-    """Their texts and scores, and what Z was taken from, recomputed text by text."""
+    """Compare texts, scores and sources of Z with a computation text by text."""
     clip, pairs = load_clip(model), load_pairs("toy", limit=60)
     test = pairs.split("test")
     features = image_features(clip, test)
     drawn, _ = attributed_pairs(clip, features, load_norms("imageability,concreteness"), 4)
     shown = read_examples(RunFolder(done))
-    assert [one.id for one in shown] == [test.pairs[i].id for i in drawn]
+    assert [example.id for example in shown] == [test.pairs[i].id for i in drawn]
     cell = read_cell(RunFolder(done), Place(4, 6, 0))
     assert cell is not None
     rotation = Rotation.load(done / "rotations" / "layer04-size006-seed0.safetensors")
     for text in cell["examples"]:
         pair, swap = drawn[text["pair"]], text["swap"]
         source = test.pairs[swap["source_pair"]]
-        own, other = (
-            getattr(one, FIELDS[kind])
-            for one, kind in (
+        base_text, source_text = (
+            getattr(example, FIELDS[kind])
+            for example, kind in (
                 (test.pairs[pair], text["kind"]),
                 (source, PAPER.other(text["kind"])),
             )
         )
-        base, given = (clean_texts(clip, [said], [Site("text", 4)]) for said in (own, other))
+        base, given = (clean_texts(clip, [words], [Site("text", 4)]) for words in (base_text, source_text))
         image = features.embeddings[[pair]]
         for name, embedding in (
-            ("base", embed_texts(clip, [own])),
+            ("base", embed_texts(clip, [base_text])),
             ("counterfactual", interchange(base, given, rotation)),
         ):
             assert swap[name] == pytest.approx(float((embedding * image).sum()), abs=1e-5)
@@ -156,11 +158,11 @@ def test_what_z_says_in_the_chosen_cell_is_of_test_pairs_and_made_again_if_it_is
     out = Path(shutil.copytree(done, tmp_path / "run"))
     place = Place.of(best_cell(pd.read_csv(out / "results.csv")))
     rotation = Rotation.load(place.rotation_file(out))
-    with one_thread():  # as a sweep does: several threads take sums in another order
-        said = describe(rotation, load_clip(model), load_pairs("toy", limit=60).split("test"))
+    with one_thread():  # as in a sweep; several threads change the order of sums
+        described = describe(rotation, load_clip(model), load_pairs("toy", limit=60).split("test"))
     kept = read_directions(RunFolder(out))
     assert kept is not None
-    assert (kept.place, kept.leading) == (place, said.leading)
+    assert (kept.place, kept.leading) == (place, described.leading)
     assert len(kept.leading) == min(place.size, 3)
     content = json.loads((out / "directions.json").read_text())
     del content["checksum"]
@@ -177,11 +179,11 @@ def test_what_z_says_in_the_chosen_cell_is_of_test_pairs_and_made_again_if_it_is
 def test_without_controls_a_cell_has_its_own_iia_alone(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "run"
     assert run("--model", model, "--out", str(out), "--layers", "5", "--sizes", "2", "--controls", "none") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     (measures,) = [json.loads(path.read_text())["measures"] for path in (out / "cells").glob("*.json")]
     assert {"iia", "shift_c2d", "preference"} <= set(measures)
     assert not {"gap", "r2", "iia_random", "iia_whole", "neutral_preference"} & set(measures)
     assert not (out / "chosen.json").exists()
     assert (out / "directions.json").exists()
-    assert "Verdict" not in said
+    assert "Verdict" not in printed
     assert "There is no verdict" in (out / "report.html").read_text()

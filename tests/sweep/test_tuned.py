@@ -1,4 +1,4 @@
-"""Sweeps that fine-tune a model at each cell."""
+"""Tests of sweeps that fine-tune a model at each cell."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ LAUNCHER |= {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULA
 def test_each_cell_can_be_fine_tuned_too(
     done: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """The frozen measures stay as they are; beside them stand those of a trained model, which load_clip takes.
+    """Check that frozen measures do not change, and that measures of a trained model, which load_clip loads, are added.
 
-    A launcher's variables that another program has left are not obeyed.
+    Environment variables of a launcher, which another program may leave, are ignored.
     """
     out = tmp_path / "run"
     for name, value in LAUNCHER.items():
@@ -53,7 +53,7 @@ def test_each_cell_can_be_fine_tuned_too(
     assert "At each cell a model is trained by IIT-DAS (LoRA)" in shown
     frame = pd.read_csv(out / "results.csv")
     frozen = pd.read_csv(done / "results.csv").query("layer == 4 and size == 2").reset_index(drop=True)
-    # In `done` the rotation was searched beside another size, which changes last digits.
+    # In `done` the rotation was searched together with another size, which changes last digits.
     pd.testing.assert_frame_equal(frame[frozen.columns], frozen, rtol=1e-3, atol=1e-4)
     row = frame.iloc[0]
     folder = out / "tuned" / "layer04-size002-seed0"
@@ -84,24 +84,24 @@ EDITED = ["--objective", "edit", "--layers", "3,4", "--sizes", "2"]
 
 
 def files_of(out: Path) -> dict[str, bytes]:
-    """Tables, edits and subspaces of a sweep, which do not depend on how it was computed."""
+    """Return the tables, edits and subspaces of a sweep, which do not depend on processes or interruptions."""
     names = ("results.csv", "norms.csv", "edits/*/edit.safetensors", "rotations/*.safetensors", "chosen-edit.json")
     return {str(path.relative_to(out)): path.read_bytes() for name in names for path in out.glob(name)}
 
 
-@pytest.mark.thorough  # tests/sweep/test_processes.py and test_resume.py ask the same of searched cells
+@pytest.mark.thorough  # tests/sweep/test_processes.py and test_resume.py have this test for searched cells
 def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(model: str, tmp_path: Path):
-    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
     assert run("--model", model, "--out", str(alone), *EDITED, "--jobs", "1") == 0
-    assert run("--model", model, "--out", str(beside), *EDITED, "--jobs", "2") == 0
+    assert run("--model", model, "--out", str(shared), *EDITED, "--jobs", "2") == 0
     assert len(files_of(alone)) == 9  # edits with two other seeds among them
-    assert files_of(alone) == files_of(beside)
+    assert files_of(alone) == files_of(shared)
     frame = pd.read_csv(alone / "results.csv")
     assert {"tuned_preference", "tuned_r2_own", "tuned_transfer_drop"} <= set(frame)
     edit = read_chosen(RunFolder(alone), "edit").edit  # type: ignore[union-attr]
     assert edit is not None
     assert all(0 <= share.value <= 1 for share in (edit.arbitrary, edit.untrained, edit.words))
-    assert edit.words.value > 0.6  # the toy's kinds have words of their own
+    assert edit.words.value > 0.6  # the kinds of the toy data have different words
     page = " ".join((alone / "report.html").read_text().split())
     assert f"Word counts without an image (naive Bayes) tell the kinds apart in {100 * edit.words.value:.1f} %" in page
     # as kill -9 leaves it: a cell without its file, another without its edit, a third model half done
@@ -110,14 +110,14 @@ def test_edited_cells_do_not_depend_on_processes_or_on_where_a_run_was_stopped(m
     shutil.rmtree(alone / "edits" / "layer04-size002-seed0")
     (alone / "chosen-edit.json").unlink()
     assert run("--model", model, "--out", str(alone), *EDITED, "--jobs", "1") == 0
-    assert files_of(alone) == files_of(beside)
+    assert files_of(alone) == files_of(shared)
 
 
 @pytest.mark.thorough  # test_small_tuned.py has both passes, and test_resume.py interruptions
 def test_the_first_pass_leaves_a_whole_result(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """Ctrl-C in the second pass leaves table and page of the edits; the same command goes on to the same end."""
+    """Interrupt the second pass, which leaves table and page of the edits, and finish with the same command."""
     options = ["--objective", "iit-das", "--model", model, "--layers", "4", "--sizes", "2", "--tune-steps", "2"]
     options += ["--jobs", "1"]
     whole, out = tmp_path / "whole", tmp_path / "stopped"
@@ -145,7 +145,7 @@ def test_the_first_pass_leaves_a_whole_result(
     assert both.chosen_edit == stopped.chosen
     page = " ".join((out / "report.html").read_text().split())
     assert edit_controls(stopped.chosen, both.contrast) in page
-    (out / "chosen-edit.json").write_text("damaged")  # the second pass is complete, too
+    (out / "chosen-edit.json").write_text("damaged")  # the second pass is also complete
     assert run(*options, "--out", str(out)) == 0
     assert "chosen-edit.json" in capsys.readouterr().out
     assert files_of(out) == files_of(whole)
@@ -158,7 +158,7 @@ def test_the_first_pass_leaves_a_whole_result(
 def test_each_cell_can_be_fine_tuned_by_calibrated_iit_das(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """The runs of a sweep are of this objective, and its table and page say so."""
+    """Check the objective in the runs, the table and the page of a sweep."""
     out = tmp_path / "run"
     tuned = ["--objective", "iit-das-calibrated", "--tune-steps", "12", "--layers", "5", "--sizes", "6", "--jobs", "1"]
     assert run("--model", model, "--out", str(out), *tuned) == 0
@@ -192,7 +192,7 @@ def test_attributions_are_the_authors_where_models_are_fine_tuned_as_theirs(argu
 
 
 def test_cells_are_fine_tuned_as_their_data_ask():
-    """The toy's rates would wreck a real CLIP; the sweep's own options win over the preset's."""
+    """Check that a real CLIP does not get the learning rates of the toy, and that typed options win over presets."""
     toy = _tuning(SweepConfig(objective="iit-das", tune_steps=7), "iit-das")
     real = _tuning(SweepConfig(objective="iit-das", model="m", data="concadia:x", limit=9), "iit-das")
     assert (toy.lr, toy.batch_size, toy.max_steps, toy.data) == (6e-4, 64, 7, "toy")

@@ -52,7 +52,7 @@ def _check(options: Options) -> int:
     )
     verdicts = {True: "ok", False: "DIFFERS", None: ""}
     lines = [["", "found", "published", ""]]
-    lines += [[finding.what, finding.found, finding.expected, verdicts[finding.ok]] for finding in findings]
+    lines += [[finding.what, finding.value, finding.expected, verdicts[finding.ok]] for finding in findings]
     print("\n".join(cli.aligned(lines, left=1)))
     for finding in findings:
         if finding.cases:

@@ -24,14 +24,14 @@ class Finding:
 
     Attributes:
         what: subject of the check.
-        found: value in the copy, as text.
+        value: value in the copy, as text.
         expected: published value, as text; empty if the authors publish none.
         ok: True if the value is as published, False if it differs, None if the authors publish no value.
         cases: first cases of a fault.
     """
 
     what: str
-    found: str
+    value: str
     expected: str = ""
     ok: bool | None = None
     cases: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ class Text:
     """Text, and the attributes of its picture that it states."""
 
     text: str
-    told: frozenset[str]
+    stated: frozenset[str]
 
     def fits(self, content: Any, other: Any) -> bool:
         """Return whether the statements of the text are also true of another scene or chart.
@@ -39,7 +39,7 @@ class Text:
             content: scene or chart that the text was written for.
             other: another scene or chart.
         """
-        return all(getattr(content, name) == getattr(other, name) for name in self.told)
+        return all(getattr(content, name) == getattr(other, name) for name in self.stated)
 
 
 def draw(weights: Sequence[float], rng: np.random.Generator) -> int:

@@ -1,7 +1,7 @@
-"""Executors, which compute the cells of a sweep: each is a file of this folder with an `EXECUTOR`, and a registry line.
+"""Executors, which compute the cells of a sweep: a file with an `EXECUTOR` and a line of the registry for each.
 
-All executors give the same numbers. Each process computes with one thread, even if there is only one process, so that
-no sum is taken in another order. Executors are imported when they are used; the registry needs no torch.
+All executors give equal numbers. Each process computes with one thread, even if there is only one process, so the order
+of sums never changes. Executors are imported on use; the registry needs no torch.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ EXECUTORS = {
 
 
 def find_executor(name: str) -> Executor:
-    """Return an executor by its name.
+    """Return an executor by name.
 
     Raises:
-        UserError: there is no such executor.
+        UserError: the executor does not exist.
     """
     if name not in EXECUTORS:
-        raise UserError(f"there is no engine {quoted(name)}; known: {', '.join(EXECUTORS)}")
-    found: Executor = import_module(EXECUTORS[name]).EXECUTOR
-    return found
+        raise UserError(f"there is no engine {quoted(name)}; choose one of {', '.join(EXECUTORS)}")
+    executor: Executor = import_module(EXECUTORS[name]).EXECUTOR
+    return executor

@@ -1,4 +1,4 @@
-"""Common part of all executors: their interface, and the order of the tasks."""
+"""Common part of all executors: the interface, and the order of tasks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Executor(ABC):
 
     @contextmanager
     def claimed(self, folder: RunFolder, missing: Sequence[Place]) -> Iterator[list[Place]]:  # noqa: ARG002
-        """Yield the missing cells that this command must compute, and reserve them meanwhile."""
+        """Yield the missing cells that this command must compute, and reserve them during the body."""
         yield list(missing)
 
     def run(
@@ -53,24 +53,23 @@ class Executor(ABC):
         more: More,
         on_cells: OnCells,
     ) -> None:
-        """Compute cells and write them to the run folder, showing progress.
+        """Compute cells, write them to the run folder, and show progress.
 
         Args:
             work: work of the sweep.
             clip: model.
-            clean: function that runs the texts. With several processes, its result is kept on disk and not in this
+            clean: function that runs the texts. With several processes, its result is kept on disk instead of in this
                 process.
             places: cells to compute.
-            more: function that returns the places to train once all cells are done, if several processes can train in
-                parallel.
-            on_cells: function that is called with the number of finished cells, and returns text for the bar.
+            more: function that returns the places to train after all cells, if several processes can train in parallel.
+            on_cells: function from the number of finished cells to a text for the progress bar.
 
         Raises:
             UserError: a process died; finished cells are kept.
         """
         try:
             with on_disk(work):
-                work.cache.mkdir(mode=0o700, parents=True)  # no other user may write there
+                work.cache.mkdir(mode=0o700, parents=True)  # other users must not write to the cache
                 for name in (PATHS, CONTENT_PATHS, *EDITED.values()):
                     (work.cache / name).mkdir()
             self.compute(work, clip, clean(), places, more, on_cells)
@@ -81,14 +80,14 @@ class Executor(ABC):
     def compute(
         self, work: Work, clip: Clip, run: TextRun, places: Sequence[Place], more: More, on_cells: OnCells
     ) -> None:
-        """Do all tasks, after the cache has been created.
+        """Do all tasks in an existing cache.
 
         Args:
             work: work of the sweep.
             clip: model.
-            run: clean run of the texts. It may be large, so only this call holds a reference to it.
+            run: clean run of the texts. It may be large, so only this call refers to it.
             places: cells to compute.
-            more, on_cells: see `run`.
+            more, on_cells: as in `run`.
         """
 
 
@@ -97,7 +96,7 @@ class Workers(Protocol):
     """Processes that do tasks."""
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` at intervals."""
+        """Do a task for all items and call `look` at intervals."""
 
 
 def in_workers(
@@ -109,17 +108,17 @@ def in_workers(
     more: More,
     on_cells: OnCells,
 ) -> None:
-    """Do all tasks in workers: searches, edits, paths of attributions, cells, and the trainings that follow.
+    """Do all tasks in workers: searches, edits, paths of attributions, cells, and further trainings.
 
-    Cells that were searched in an earlier pass need only their trainings.
+    Cells that were searched in an earlier pass only need trainings.
 
     Args:
         work: work of the sweep.
         workers: processes that do the tasks.
-        at_once: number of tasks that are done at the same time.
+        at_once: number of tasks at a time.
         rows: numbers of the attributed texts.
         keys: cells to compute.
-        more, on_cells: see `Executor.run`.
+        more, on_cells: as in `Executor.run`.
     """
     if work.searched and work.trained is not None:
         objective = work.trained.objective
@@ -143,21 +142,21 @@ def in_workers(
 
 
 def longest_first(work: Work, tokens: Tokens) -> list[int]:
-    """Return the numbers of the attributed texts, those that take the most work first."""
+    """Return the numbers of the attributed texts, in the order of decreasing work."""
     return torch.argsort(tokens.eot[work.attributed_texts], descending=True).tolist()
 
 
 def tasks(keys: Sequence[Place], processes: int, *, alone: bool = False) -> tuple[list[list[Place]], list[list[Place]]]:
-    """Return the groups of cells whose rotations are searched first, and the groups of cells to compute after that.
+    """Return the groups of cells whose rotations are searched first, and the groups of cells to compute afterwards.
 
-    Early layers are first in both lists, since they take longest. Cells that share work stay together. If there are
-    enough layers for all processes, a group is a layer. Else, if there are enough, a group has one layer and one seed,
-    whose cells are always searched together. Else each cell is a group of its own, once its rotation has been found.
+    Early layers are first in both lists, since they take longest. Cells that share work stay together. With enough
+    layers for all processes, a group is a layer. Else, with enough layers and seeds, a group is a layer and a seed,
+    whose cells are always searched together. Else rotations are searched first, and then each cell is a group.
 
     Args:
         keys: cells to compute.
         processes: number of processes.
-        alone: True to make each cell a group of its own, because a cell takes so long that sharing would save little.
+        alone: True to make each cell a group, because cells take so long that shared work saves little.
     """
     ordered = sorted(keys, key=lambda key: (key.layer, key.seed, key.size))
     groups: list[list[Place]] = []

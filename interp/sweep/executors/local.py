@@ -1,4 +1,4 @@
-"""Executor for this machine: tasks of a sweep in this process, or in several processes."""
+"""Executor for this machine, which does the tasks of a sweep in this process or in several processes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from interp.sweep.progress import OnCells
 from interp.sweep.tasks import TaskProcess, on_disk, prepare, prepared
 from interp.sweep.work import Work
 
-_MOST_JOBS = 8  # limit of the default: each process holds its own model
-_CLEAN = "clean-run.safetensors"  # in the cache
-_WORK = "work"  # in the cache: the pickled `Work`, as multiprocessing itself would send it
+_MOST_JOBS = 8  # largest default, since each process holds a model
+_CLEAN = "clean-run.safetensors"  # file in the cache
+_WORK = "work"  # file in the cache with the pickled `Work`, in the form that multiprocessing sends
 
 
 class LocalExecutor(Executor):
     """Executor for this machine.
 
-    By default there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one process on other devices.
+    By default, there is a process for each core, at most `_MOST_JOBS`, on a CPU, and one process on other devices.
     """
 
     def compute(
@@ -42,7 +42,7 @@ class LocalExecutor(Executor):
         rows = longest_first(work, run.tokens)
         if count == 1:
             with one_thread(), prepared(work, clip, run) as here:
-                in_workers(work, _Alone(here), 1, rows, places, tuple, on_cells)  # later trainings have their own bar
+                in_workers(work, _Alone(here), 1, rows, places, tuple, on_cells)  # later trainings have another bar
             return
         with _processes(work, run, count) as pool:
             del run
@@ -51,12 +51,12 @@ class LocalExecutor(Executor):
 
 @dataclass(frozen=True)
 class _Alone:
-    """Worker that is this process itself."""
+    """Worker that is this process."""
 
     here: TaskProcess
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` after each step."""
+        """Do a task for all items and call `look` after each step."""
         self.here.on_step = look
         for item in items:
             task(item)
@@ -65,7 +65,7 @@ class _Alone:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread, as the worker processes do, and restore the number of threads on exit."""
+    """Compute with one thread, as worker processes do, and restore the number of threads on exit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -76,10 +76,11 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def _processes(work: Work, run: TextRun, count: int) -> Iterator[Pool]:
+    """Yield prepared processes; the clean run is kept on disk."""
     with on_disk(work):
         run.save(work.cache / _CLEAN)
         (work.cache / _WORK).write_bytes(pickle.dumps(work))
-    del run  # it may be large, and lies on disk now
+    del run  # it may be large, and is on disk now
     with processes(count, _begin, str(work.cache)) as pool:
         yield pool
 
@@ -90,7 +91,7 @@ def _begin(cache: str) -> None:
     runs: list[TextRun] = []
 
     def run(clip: Clip, _layer: int | None) -> TextRun:
-        if not runs:  # the file is mapped into memory, and read when it is used
+        if not runs:  # the file is mapped into memory and read on use
             runs.append(TextRun.load(clip, Path(cache) / _CLEAN))
         return runs[0]
 

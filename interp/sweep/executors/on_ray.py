@@ -1,7 +1,7 @@
 """Executor for a Ray cluster.
 
-The clean run is computed once and put into the cluster's object store. Each node reads from it the parts that its
-layers need. No number depends on the cluster.
+The clean run is computed once and put into the object store of the cluster. Each node reads the parts that its layers
+need. Numbers do not depend on the cluster.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from interp.sweep.work import Work
 
 @dataclass(frozen=True)
 class _StoredObjects:
-    """Places in the object store of the data that all tasks need.
+    """References to the data of all tasks in the object store.
 
     Attributes:
         work, words: references to the work of the sweep, and to the words of the clean run.
         tensors: name -> type, shape and reference of a tensor of the clean run.
-        start: directory in which the command was given, to which paths are relative.
+        start: working directory of the command, to which paths are relative.
         cache: cache in the run folder.
     """
 
@@ -57,12 +57,12 @@ class _RayPool:
     shared: _StoredObjects
 
     def run_all(self, task: Callable[[Any], None], items: Sequence[Any], look: Callable[[], object]) -> None:
-        """Do a task for all items, and call `look` at intervals; raise `UserError` as `Cluster.run_all` does."""
+        """Do a task for all items and call `look` at intervals; raise `UserError` as `Cluster.run_all` does."""
         self.cluster.run_all(partial(_on_node, self.shared, task), items, look)
 
 
 class _OnRay(Executor):
-    """Executor for a Ray cluster, which does as many tasks at the same time as the cluster has room for."""
+    """Executor for a Ray cluster, with as many tasks at a time as fit on the cluster."""
 
     def compute(
         self,
@@ -78,36 +78,36 @@ class _OnRay(Executor):
         with _on_ray(work, run) as (nodes, room):
             del run
             in_workers(work, nodes, room, rows, places, more, on_cells)
-        remove_unfinished(work.folder)  # files of workers that were lost
+        remove_unfinished(work.folder)  # left by lost workers
 
 
 @contextmanager
 def _on_ray(work: Work, run: TextRun) -> Iterator[tuple[_RayPool, int]]:
-    """Join or start a cluster for the tasks of a sweep; yield its workers, and the number of tasks they do at a time.
+    """Join or start a cluster for the tasks of a sweep, and yield its workers and the number of tasks at a time.
 
     Raises:
-        UserError: there is no such cluster.
+        UserError: there is no cluster at the address.
     """
-    of, start = work.config, Path.cwd()
-    gpus = of.gpus_per_cell if of.gpus_per_cell is not None else float(of.device != "cpu")
-    with cluster(of.address, gpus=gpus, most=of.jobs) as nodes:
+    config, start = work.config, Path.cwd()
+    gpus = config.gpus_per_cell if config.gpus_per_cell is not None else float(config.device != "cpu")
+    with cluster(config.address, gpus=gpus, most=config.jobs) as nodes:
         room = nodes.room
         work = replace(work, folder=start / work.folder)
         tensors = {
             name: (tensor.dtype, tensor.shape, nodes.share(_bytes(tensor))) for name, tensor in run.tensors().items()
         }
         shared = _StoredObjects(nodes.share(work), nodes.share(run.words), tensors, start, work.cache)
-        del run  # it may be large, and lies in the store now
+        del run  # it may be large, and is in the object store now
         yield _RayPool(nodes, shared), room
 
 
 def _bytes(tensor: Tensor) -> np.ndarray:
-    """Return the tensor as an array of bytes without a copy; numpy does not know all types that torch has."""
+    """Return the tensor as an array of bytes without a copy; numpy lacks types of torch."""
     return np.frombuffer(bytes_of(tensor), np.uint8)
 
 
 def _tensor(array: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
-    """Return the tensor that `_bytes` was given."""
+    """Return the tensor that `_bytes` converted."""
     if not array.size:
         return torch.empty(shape, dtype=dtype)
     with warnings.catch_warnings():
@@ -116,6 +116,7 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, shape: torch.Size) -> Tensor:
 
 
 def _on_node(shared: _StoredObjects, task: Callable[[Any], None], item: Any) -> None:
+    """Prepare a node's process if needed, and do a task for an item."""
     if not is_prepared():
         import ray
 
@@ -126,16 +127,17 @@ def _on_node(shared: _StoredObjects, task: Callable[[Any], None], item: Any) -> 
 
 
 def _run(shared: _StoredObjects, words: str, clip: Clip, layer: int | None) -> TextRun:
-    """Return the clean run, without the values and blocks that no change at the layer reaches."""
+    """Return the clean run, without the values and blocks that a change at the layer cannot reach."""
     import ray
 
-    wanted = [name for name in shared.tensors if _is_needed(name, layer)]
-    arrays = ray.get([shared.tensors[name][2] for name in wanted])
-    found = {name: _tensor(array, *shared.tensors[name][:2]) for name, array in zip(wanted, arrays, strict=True)}
-    return TextRun.of_tensors(clip, found, words)
+    names = [name for name in shared.tensors if _is_needed(name, layer)]
+    arrays = ray.get([shared.tensors[name][2] for name in names])
+    tensors = {name: _tensor(array, *shared.tensors[name][:2]) for name, array in zip(names, arrays, strict=True)}
+    return TextRun.of_tensors(clip, tensors, words)
 
 
 def _is_needed(name: str, layer: int | None) -> bool:
+    """Return whether a tensor of the clean run is needed at a layer; for None, only the texts are needed."""
     kind, _, place = name.partition(".")
     if not place:
         return True

@@ -1,4 +1,4 @@
-"""Executor for a part of the cells on this machine, while other jobs compute the other parts."""
+"""Executor for a part of the cells on this machine; other jobs compute the other parts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from interp.sweep.sharing import claimed
 
 
 class _Shards(LocalExecutor):
-    """Executor for one of several jobs."""
+    """Executor of one of several jobs."""
 
     @contextmanager
     def claimed(self, folder: RunFolder, missing: Sequence[Place]) -> Iterator[list[Place]]:
-        """Yield the cells that no other job is computing, and reserve them meanwhile."""
+        """Yield the cells that no other job is computing, and reserve them during the body."""
         with claimed(folder, missing) as mine:
             yield mine
 
