@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     earlier = Replay("evaluation", evaluation_preset)
     config = cli.parse(EvaluateConfig, PROG, DESCRIPTION, EPILOG, argv, evaluation_preset, earlier)
-    return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command goes on")
+    return cli.run(lambda: assess(config), on_interrupt=lambda: "finished tasks are kept; the same command continues")
 
 
 def assess(config: EvaluateConfig) -> int:

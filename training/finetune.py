@@ -64,7 +64,7 @@ files in the run folder:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     config = cli.parse(FinetuneConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Replay("finetune", preset))
-    again = "the same command with --resume goes on from the last checkpoint"
+    again = "the same command with --resume continues from the last checkpoint"
     return cli.run(lambda: finetune(config), on_interrupt=lambda: again)
 
 

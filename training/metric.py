@@ -82,7 +82,7 @@ class _MetricConfig(DeviceOptions):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     config = cli.parse(_MetricConfig, PROG, DESCRIPTION, EPILOG, argv)
-    return cli.run(lambda: _compare(config), on_interrupt=lambda: "scores are kept; the same command goes on")
+    return cli.run(lambda: _compare(config), on_interrupt=lambda: "scores are kept; the same command continues")
 
 
 def _compare(config: _MetricConfig) -> int:

@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     config = cli.parse(PaperConfig, PROG, DESCRIPTION, EPILOG, argv, preset, Replay("paper", preset))
     with alone():  # each run is a separate process
-        return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command goes on")
+        return cli.run(lambda: paper(config), on_interrupt=lambda: "finished runs are kept; the same command continues")
 
 
 def paper(config: PaperConfig) -> int:
@@ -95,7 +95,7 @@ def paper(config: PaperConfig) -> int:
         raise UserError(f"--seeds names {len(seeds)} seeds, but at most {_MOST_SEEDS} are allowed; name fewer")
     whole = _experiments(seeds, _recipes(config))
     part = None if config.shard is None else Shard.parse(config.shard)
-    chosen = whole if part is None else whole[part.number - 1 :: part.of]
+    chosen = whole if part is None else whole[part.number - 1 :: part.total]
     if absent := missing(config):
         raise UserError(f"cannot run: {'; '.join(f'({i}) {each}' for i, each in enumerate(absent, start=1))}")
     if config.device is not None:

@@ -153,7 +153,7 @@ def test_an_adapter_is_put_on_a_base_that_is_loaded(done: Path, model: str):
 
 
 def test_training_stops_when_the_loss_on_val_has_stopped_to_fall(model: str, tmp_path: Path):
-    """By default, training stops after three looks, one per epoch, without a lower loss; the best weights are kept."""
+    """Training stops after three looks, one per epoch, without a lower loss, and keeps the best weights."""
     arguments = ["--model", model, "--lr", "0.3", "--epochs", "200"]
     assert run(*arguments, "--out", str(tmp_path / "run")) == 0
     losses = pd.read_csv(tmp_path / "run" / "history.csv")["val_loss"]

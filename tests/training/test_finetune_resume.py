@@ -96,7 +96,7 @@ def test_ctrl_c_says_how_to_go_on(model: str, tmp_path: Path):
     out = tmp_path / "run"
     long = command("--model", model, "--out", str(out), "--epochs", "5000", "--patience", "5000", "--look-every", "5")
     process = subprocess.Popen(long, stderr=subprocess.PIPE, text=True)
-    wait_for((out / loop.CHECKPOINT).exists, 120, of=process)
+    wait_for((out / loop.CHECKPOINT).exists, 120, process=process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error

@@ -44,7 +44,7 @@ def test_a_command_that_is_killed_leaves_no_process(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PYTHONPATH", f"{package.parent}{os.pathsep}{Path(paper.__file__).parents[1]}")
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], cwd=package.parent, stdin=subprocess.PIPE)
     log = tmp_path / "logs" / "base-asleep.log"
-    wait_for(lambda: log.exists() and log.read_text().endswith("\n"), of=parent)
+    wait_for(lambda: log.exists() and log.read_text().endswith("\n"), process=parent)
     processes = [int(word) for word in log.read_text().split()]
     assert len(processes) == 2
     assert all(map(alive, processes))

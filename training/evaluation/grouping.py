@@ -63,8 +63,9 @@ def _labels(abouts: Sequence[Mapping[str, Any]]) -> list[str]:
 def _differences(about: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
     """Return the settings in which a model differs from models with its label; its folder if no setting differs."""
     parts = []
-    if len({(each.get("layer"), each.get("size")) for each in alike}) > 1:
-        parts.append(f"layer {about['layer']}, size {about['size']}")
+    for key in ("layer", "size"):
+        if len({each.get(key) for each in alike}) > 1:
+            parts.append(f"{key} {about[key]}")
     if len({each.get("retain") for each in alike}) > 1:
         parts.append("retain chosen" if about.get("retain") is None else f"retain {about['retain']:g}")
     return ", ".join(parts) or Path(about["name"]).name

@@ -1,4 +1,4 @@
-"""Benchmark run: items and metrics are prepared, scored check by check, and the scores are kept."""
+"""Benchmark run: prepare items and metrics, score each check, and store the scores."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _PLAIN = "unchanged"
 
 @dataclass(frozen=True)
 class Material:
-    """Pairs, their items, and rated texts that metrics are compared on.
+    """Pairs, their items, and rated texts, on which metrics are compared.
 
     Attributes:
-        pairs: pairs whose positive text is checked; None if only readers are compared.
+        pairs: pairs whose positive text is checked; None to compare metrics with readers only.
         items: one item for each pair.
         variants: items of each check.
-        rated: texts with ratings, if there are any.
+        rated: texts with ratings; None without readers.
         rated_items: one item for each rated text.
         seed: seed of random choices in checks.
     """
@@ -65,7 +65,7 @@ class Material:
 
     @cached_property
     def parts(self) -> dict[str, tuple[Item, ...]]:
-        """Items of each part that is scored at once."""
+        """Items of each part; the items of a part are scored together."""
         parts = {_PLAIN: self.items} if self.items else {}
         parts |= {variants.name: variants.items for variants in self.variants if len(variants)}
         return parts | ({RATED: self.rated_items} if self.rated_items else {})
@@ -110,7 +110,7 @@ def _picture(pairs: PairSet, row: int) -> str:
 
 
 def _write_items(material: Material, path: Path) -> None:
-    """Write all items as lines of JSON, for metrics that the user computes."""
+    """Write all items as JSON lines, for metrics that the user computes."""
     names = [item.name for item in material.items]
     names += [text.image for text in (material.rated.texts if material.rated else ())]
     lines = [
@@ -138,23 +138,23 @@ class ModelSource:
     prefix: str
 
     def metrics(self, material: Material, train: PairSet | None) -> tuple[list[Metric], list[str]]:
-        """Load each model, embed the images, and return its metrics, and notes.
+        """Load each model, embed the images, and return the metrics and notes.
 
         Args:
             material: items to score.
-            train: pairs that determine a neutral Z; without them there is none.
+            train: pairs that determine a neutral Z; None to omit metrics with a neutral Z.
         """
         metrics: list[Metric] = []
         notes: list[str] = []
         contexts = Counter(bool(item.context) for items in material.parts.values() for item in items)
         if contexts[True] and contexts[False]:
             total = sum(contexts.values())
-            notes.append(f"{contexts[False]} of {total} items have no context, and so no contextual score")
+            notes.append(f"{contexts[False]} of {total} items have no context and thus no contextual score")
         for name, trust in named_models(self.names, trust=self.trust):
             clip = load_clip(name, device=self.device, trust=trust)
             images, more = self._images(clip, material)
-            subspace, why = _text_subspace(name, train)
-            notes += [*clip.notes, *more, *why]
+            subspace, reasons = _text_subspace(name, train)
+            notes += [*clip.notes, *more, *reasons]
             neutral = None
             if subspace is not None and train is not None:
                 neutral = neutral_stream(clip, subspace, train.pairs, self.prefix)
@@ -184,16 +184,14 @@ class ModelSource:
 
 def _text_subspace(name: str, train: PairSet | None) -> tuple[Subspace | None, list[str]]:
     """Return the subspace in a run folder, and a note if it cannot be neutralized."""
-    beside = Path(name) / ROTATION
-    subspace = load_subspace(beside) if beside.is_file() else None
+    path = Path(name) / ROTATION
+    subspace = load_subspace(path) if path.is_file() else None
     if subspace is None:
         return None, []
     if subspace.site.tower != "text":
         return None, [f"Z of '{name}' is in the {subspace.site.tower} tower: its texts have no neutral Z"]
     if train is None:
-        return None, [
-            f"without train pairs it is not known what a neutral Z of '{name}' is; add --data with a split train"
-        ]
+        return None, [f"a neutral Z of '{name}' needs train pairs; add --data with a train split"]
     return subspace, []
 
 
@@ -211,12 +209,12 @@ def compare_metrics(material: Material, metrics: Sequence[Metric], out: Path, **
         with Bar(total=len(metrics) * len(parts), desc="scores", unit="check") as bar:
             scored = []
             for metric in metrics:
-                found = {}
+                by_part = {}
                 for part, items in parts.items():
                     if part == RATED or not metric.only_rated:
-                        found[part] = _scores(folder, metric, part, items)
+                        by_part[part] = _scores(folder, metric, part, items)
                     bar.update()
-                scored.append(_scored(metric, found, material))
+                scored.append(_scored(metric, by_part, material))
         numbers = numbers_of(scored, material.items, material.variants, material.rated)
         rows = [number.row() for number in numbers]
         write_table(pd.DataFrame(rows, columns=list(COLUMNS)), out, "results")
@@ -228,17 +226,17 @@ def check_names(metrics: Sequence[Metric]) -> None:
     """Raise `UserError` if two metrics have the same name."""
     names = [metric.name for metric in metrics]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"two metrics are called {twice[0]}; name each model once, and rename a file with scores")
+        raise UserError(f"two metrics have the name {twice[0]}; name each model once, or rename a file with scores")
 
 
-def _scored(metric: Metric, found: dict[str, np.ndarray], material: Material) -> MetricScores:
-    changed = {variants.name: found[variants.name] for variants in material.variants if variants.name in found}
+def _scored(metric: Metric, by_part: dict[str, np.ndarray], material: Material) -> MetricScores:
+    changed = {variants.name: by_part[variants.name] for variants in material.variants if variants.name in by_part}
     cut = (
         {}
         if metric.cut is None
-        else {name: metric.cut(material.parts[name]) for name in (_PLAIN, *changed) if name in found}
+        else {name: metric.cut(material.parts[name]) for name in (_PLAIN, *changed) if name in by_part}
     )
-    return MetricScores(metric, found.get(_PLAIN), changed, found.get(RATED), cut.pop(_PLAIN, None), cut)
+    return MetricScores(metric, by_part.get(_PLAIN), changed, by_part.get(RATED), cut.pop(_PLAIN, None), cut)
 
 
 def _scores(folder: RunFolder, metric: Metric, part: str, items: Sequence[Item]) -> np.ndarray:
@@ -246,11 +244,11 @@ def _scores(folder: RunFolder, metric: Metric, part: str, items: Sequence[Item])
     name = f"{slug(metric.name)}-{digest([metric.name])[:6]}-{slug(part)}"
     key = digest([metric.key, *(item_key(part, item) for item in items)])
     try:
-        known = folder.read(name, _Scores)
+        stored = folder.read(name, _Scores)
     except StoreError as error:
         print(f"note: {error.fault}; these scores are computed again")
-        known = None
-    if known is None or known["metric"] != key:
-        known = {"metric": key, "scores": metric.score(part, items).tolist()}
-        folder.write(name, {**known})
-    return np.array(known["scores"], dtype=float)
+        stored = None
+    if stored is None or stored["metric"] != key:
+        stored = {"metric": key, "scores": metric.score(part, items).tolist()}
+        folder.write(name, {**stored})
+    return np.array(stored["scores"], dtype=float)

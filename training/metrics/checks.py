@@ -1,7 +1,7 @@
-"""Checks of a metric: each makes a text, its image or its context worse, and a good metric scores it lower.
+"""Checks of a metric: each makes a text, its image or its context worse, and a good metric gives a lower score.
 
-Most are those of ContextRef (Kreiss et al. 2024, section 5), made by rules instead of language models. To add a check,
-write a function and name it in `CHECKS`.
+Most checks come from ContextRef (Kreiss et al. 2024, section 5), with rules instead of language models. To add a check,
+write a function and add it to `CHECKS`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TRIES = 100
 
 @dataclass(frozen=True)
 class _Material:
-    """All items of a benchmark, with the tables that checks use."""
+    """Items of a benchmark, with tables for the checks."""
 
     items: Sequence[Item]
 
@@ -49,23 +49,23 @@ class _Material:
         return sorted({name for item in self.items for name in _names(item.text)})
 
     def elsewhere(self, row: int, rng: np.random.Generator, differs: Callable[[Item, Item], bool]) -> Item | None:
-        """Draw an item of another group that satisfies `differs`; return None if none was found."""
-        own = self.items[row]
+        """Return a random item of another group that satisfies `differs`; None after too many draws."""
+        item = self.items[row]
         for _ in range(_TRIES):
             other = self.items[int(rng.integers(len(self.items)))]
-            if other.group != own.group and differs(other, own):
+            if other.group != item.group and differs(other, item):
                 return other
         return None
 
 
-def _other_text(other: Item, own: Item) -> bool:
-    return other.text != own.text
+def _other_text(other: Item, item: Item) -> bool:
+    return other.text != item.text
 
 
 def _text_nearby(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    own = material.items[row]
-    others = [text for number in material.near[row] if (text := material.items[number].text) != own.text]
-    return replace(own, text=others[int(rng.integers(len(others)))]) if others else None
+    item = material.items[row]
+    others = [text for number in material.near[row] if (text := material.items[number].text) != item.text]
+    return replace(item, text=others[int(rng.integers(len(others)))]) if others else None
 
 
 def _text_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
@@ -89,16 +89,16 @@ def _names(text: str) -> list[str]:
 
 def _renamed(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
     text = material.items[row].text
-    own = list(dict.fromkeys(_names(text)))
-    others = [name for name in material.names if name not in own]
-    if not own or len(others) < len(own):
+    replaced = list(dict.fromkeys(_names(text)))
+    others = [name for name in material.names if name not in replaced]
+    if not replaced or len(others) < len(replaced):
         return None
-    drawn = dict(zip(own, (others[i] for i in rng.permutation(len(others))), strict=False))
+    drawn = dict(zip(replaced, (others[i] for i in rng.permutation(len(others))), strict=False))
     return replace(material.items[row], text=_NAME.sub(lambda match: drawn.get(match[0], match[0]), text))
 
 
 def _replaced(table: Mapping[str, Sequence[str]]) -> _Change:
-    """Return a check that replaces each word of a table by one of its counterparts in the table."""
+    """Return a check that replaces each word of a table by a random counterpart from the table."""
 
     def change(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
         def replacement(match: re.Match[str]) -> str:
@@ -131,16 +131,16 @@ def _repeated(material: _Material, row: int, _: np.random.Generator) -> Item | N
 
 
 def _image_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    other = material.elsewhere(row, rng, lambda other, own: other.image != own.image)
+    other = material.elsewhere(row, rng, lambda other, item: other.image != item.image)
     return None if other is None else replace(material.items[row], image=other.image)
 
 
 def _context_elsewhere(material: _Material, row: int, rng: np.random.Generator) -> Item | None:
-    own = material.items[row]
-    if not own.context:
+    original = material.items[row]
+    if not original.context:
         return None
-    other = material.elsewhere(row, rng, lambda other, own: other.context not in ("", own.context))
-    return None if other is None else replace(own, context=other.context)
+    other = material.elsewhere(row, rng, lambda other, item: other.context not in ("", item.context))
+    return None if other is None else replace(original, context=other.context)
 
 
 def _with(text: str, sentence: str) -> str:
@@ -154,7 +154,7 @@ class Check:
 
     Attributes:
         about: description of the change, for help and page.
-        change: function that returns the changed item; None if the check cannot change an item.
+        change: function that returns the changed item, or None if the check cannot change it.
         part: changed part of an item: ``text``, ``image`` or ``context``. A metric that does not read it is not
             checked.
     """
@@ -176,7 +176,7 @@ CHECKS = {
         "words for colours replaced by words for other colours (words of the toy)", _replaced(COLOUR_WORDS)
     ),
     "frequent errors": Check("sex, age, number, place, colour or clothes wrong (67 pairs of words)", _replaced(ERRORS)),
-    "irrelevant sentence": Check("a sentence that has nothing to do with it at the end", _last_sentence),
+    "irrelevant sentence": Check("an irrelevant sentence at the end", _last_sentence),
     "continued elsewhere": Check("a text of another article at the end", _continued),
     "exact repetition": Check("the text twice", _repeated),
     "image of another article": Check("the text with an image of another article", _image_elsewhere, "image"),
@@ -195,12 +195,12 @@ def variants_of(items: Sequence[Item], names: Sequence[str], seed: int) -> list[
     Returns:
         Items of each check, in the order of the names; empty for a check that changes no item.
     """
-    material, known = _Material(items), list(CHECKS)
+    material, numbers = _Material(items), list(CHECKS)
     out = []
     for name in names:
         changed = {}
         for row, item in enumerate(items):
-            rng = np.random.default_rng([seed, known.index(name), int(digest([item.name]), 16)])
+            rng = np.random.default_rng([seed, numbers.index(name), int(digest([item.name]), 16)])
             if (change := CHECKS[name].change(material, row, rng)) is not None:
                 changed[row] = change
         out.append(Variants(name, tuple(changed), tuple(changed.values())))

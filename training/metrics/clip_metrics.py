@@ -17,7 +17,7 @@ from interp.subspaces.subspace import Subspace
 from training.metrics.items import Item
 from training.metrics.metrics import Metric
 
-_AT_ONCE = 512  # texts in one clean run, which takes memory
+_AT_ONCE = 512  # maximum number of texts in one clean run, for memory
 _REFERENCE = 2048  # number of pairs that determine a neutral Z, drawn at random
 
 
@@ -26,14 +26,14 @@ class _Texts:
 
     def __init__(self, embed: Callable[[list[str]], Embeddings], prefix: str) -> None:
         self._embed, self._prefix = embed, prefix
-        self._known: dict[str, Tensor] = {}
+        self._cache: dict[str, Tensor] = {}
 
     def __call__(self, texts: Sequence[str]) -> Embeddings:
-        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
         if missing:
-            found = self._embed([self._prefix + text for text in missing])
-            self._known |= dict(zip(missing, found, strict=True))
-        return torch.stack([self._known[text] for text in texts])
+            embeddings = self._embed([self._prefix + text for text in missing])
+            self._cache |= dict(zip(missing, embeddings, strict=True))
+        return torch.stack([self._cache[text] for text in texts])
 
 
 def metrics_of_clip(
@@ -53,9 +53,9 @@ def metrics_of_clip(
         name: name of the model.
         images: unit-norm embeddings of all images of the items, shape (n, embed).
         prefix: text put before each text.
-        contextual: True to add the contextual score of Kreiss et al. 2022; an item without context has none.
-        subspace, neutral: Z, and a stream at the site, shape (d,), to add the score with Z of each text set to its
-            value in that stream.
+        contextual: True to add the contextual score of Kreiss et al. 2022, which is NaN for an item without context.
+        subspace, neutral: Z, and a stream at the site, shape (d,). Both add the score with the Z of each text set to
+            its value in this stream.
     """
     key = f"{clip.fingerprint} {prefix!r}"
     raw = _Texts(lambda texts: embed_texts(clip, texts, unit=False), prefix)
@@ -70,15 +70,15 @@ def metrics_of_clip(
 
     def in_context(_part: str, items: Sequence[Item]) -> np.ndarray:
         texts, around = raw([item.text for item in items]), contexts([item.context for item in items])
-        found = _numbers(contextual_scores(of_images(items), texts, around))
-        return np.where([bool(item.context) for item in items], found, np.nan)
+        values = _numbers(contextual_scores(of_images(items), texts, around))
+        return np.where([bool(item.context) for item in items], values, np.nan)
 
     marks: dict[str, bool] = {}
 
     def cut(items: Sequence[Item]) -> np.ndarray:
         if missing := [text for text in dict.fromkeys(item.text for item in items) if text not in marks]:
-            found = are_cut(clip, [prefix + text for text in missing])
-            marks.update(zip(missing, found.tolist(), strict=True))
+            cuts = are_cut(clip, [prefix + text for text in missing])
+            marks.update(zip(missing, cuts.tolist(), strict=True))
         return np.array([marks[item.text] for item in items])
 
     reads = frozenset({"text", "image"})
@@ -107,13 +107,13 @@ def neutral_stream(clip: Clip, subspace: Subspace, pairs: Sequence[Pair], prefix
     Args:
         clip: model.
         subspace: Z.
-        pairs: pairs of both kinds of text; if there are many, some are drawn at random.
+        pairs: pairs of both kinds of text; at most 2048 of them are used, drawn at random.
         prefix: text put before each text.
     """
     drawn = np.random.default_rng(0).permutation(len(pairs))[:_REFERENCE]
     means = []
     for texts in ([pairs[i].positive for i in drawn], [pairs[i].negative for i in drawn]):
-        parts = [_streams(clip, [prefix + text for text in some], subspace) for some in _batches(texts)]
+        parts = [_streams(clip, [prefix + text for text in batch], subspace) for batch in _batches(texts)]
         means.append(torch.cat(parts).double().mean(0))
     return (means[0] + means[1]) / 2
 
@@ -132,9 +132,9 @@ def _numbers(values: Tensor) -> np.ndarray:
 
 @torch.inference_mode()
 def _neutral(clip: Clip, texts: Sequence[str], subspace: Subspace, value: Tensor) -> Embeddings:
-    """Embed texts with a neutral Z, a few hundred at a time."""
+    """Embed texts with a neutral Z, in batches."""
     parts = []
-    for some in _batches(texts):
-        run = clean_texts(clip, some, [subspace.site])
+    for batch in _batches(texts):
+        run = clean_texts(clip, batch, [subspace.site])
         parts.append(push_all(run, subspace.site, subspace.neutral(run.stream(subspace.site), value)))
     return torch.cat(parts)

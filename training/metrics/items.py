@@ -1,4 +1,4 @@
-"""Texts that metrics score, each with an image and, if there is one, a context."""
+"""Texts to score, each with an image and, if the data have one, a context."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Item:
 
     Attributes:
         name: name of the pair or rated text that the item comes from.
-        image: number of the image among those that a metric was given; pairs of one picture have the same number.
+        image: number of the image among all images of a metric; pairs of one picture have the same number.
         text: text of the item.
-        context: text of the article; empty if there is none.
-        group: article, which intervals resample.
+        context: text of the article; empty if the data have no context.
+        group: article, the cluster for intervals.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Item:
 
 
 def item_key(part: str, item: Item) -> str:
-    """Return an identifier that changes with the check, the pair, its image, text or context."""
+    """Return an identifier of the check, the pair, its image, text and context."""
     return digest([part, item.name, str(item.image), item.text, item.context])
 
 

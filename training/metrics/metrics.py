@@ -31,12 +31,11 @@ class Metric:
     Attributes:
         name: name in tables.
         key: identifier that changes whenever a score would.
-        score: function from the name of a part (a check) and its items to scores, shape (n,); NaN where a metric has
-            none.
-        reads: parts of an item that a score depends on: ``text``, ``image``, ``context``.
-        versus: name of the metric that it is compared with, in addition to the first one.
-        cut: function from items to marks of texts that are not read to their end; None if all are.
-        only_rated: True if the metric has scores of rated texts alone.
+        score: function from the name of a part (a check) and its items to scores, shape (n,); NaN for a missing score.
+        reads: parts of an item on which a score depends: ``text``, ``image``, ``context``.
+        versus: name of the metric to compare with, in addition to the first metric.
+        cut: function from items to marks of truncated texts; None if the metric never truncates.
+        only_rated: True if the metric has scores of rated texts only.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Metric:
 
 
 def baselines() -> list[Metric]:
-    """Return the metrics that read no image, which a metric must exceed.
+    """Return the metrics without an image, which a useful metric must exceed.
 
     These are ``length``, the number of characters, and ``concreteness``, the mean concreteness of the content words
     (Brysbaert, Warriner & Kuperman 2014). A text without rated words has the mean of all rated words.
@@ -67,10 +66,10 @@ def baselines() -> list[Metric]:
 
 
 def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
-    """Return the metric whose scores a file holds, for all items or for rated texts alone.
+    """Return the metric whose scores a file holds, for all items or for rated texts only.
 
     Args:
-        path: CSV file with the columns ``item`` and ``score``, whose items are those of ``items.jsonl``; or a file that
+        path: CSV file with the columns ``item`` and ``score``, whose items come from ``items.jsonl``; or a file that
             `interp.data.scores.read_text_scores` reads.
         parts: items to score, by part.
 
@@ -80,43 +79,43 @@ def given_metric(path: str, parts: Mapping[str, Sequence[Item]]) -> Metric:
     table = read_table(path)
     if _KEY not in table.columns:
         return _of_texts(path, parts.get(RATED, ()))
-    known = _read_items(table)
+    given = _read_items(table)
     every = {item_key(part, item): item for part, items in parts.items() for item in items}
-    if absent := [item for key, item in every.items() if key not in known]:
+    if absent := [item for key, item in every.items() if key not in given]:
         raise DataError(
-            f"'{path}' has no scores for {len(absent)} of the {len(every)} items, the first is of "
-            f"{quoted(absent[0].name)}; score the items.jsonl of these data, limit and seed"
+            f"'{path}' has no scores for {len(absent)} of the {len(every)} items; the first missing item is of "
+            f"{quoted(absent[0].name)}; score the items.jsonl of the same --data, --limit and --seed"
         )
 
     def score(part: str, items: Sequence[Item]) -> np.ndarray:
-        return np.array([known[item_key(part, item)] for item in items])
+        return np.array([given[item_key(part, item)] for item in items])
 
-    return Metric(Path(path).stem, digest(f"{key}={known[key]!r}" for key in sorted(every)), score, _ALL_PARTS)
+    return Metric(Path(path).stem, digest(f"{key}={given[key]!r}" for key in sorted(every)), score, _ALL_PARTS)
 
 
 def _read_items(table: Table) -> dict[str, float]:
     table.require(_KEY, _SCORE)
-    known: dict[str, float] = {}
+    by_item: dict[str, float] = {}
     for row in table.rows:
         key, score = row.filled(_KEY), row.number_in(_SCORE)
-        if known.setdefault(key, score) != score:
-            raise row.error(_KEY, f"{quoted(key)} has another score before; keep one of the rows")
-    return known
+        if by_item.setdefault(key, score) != score:
+            raise row.error(_KEY, f"{quoted(key)} has two different scores; keep one of the rows")
+    return by_item
 
 
 def _of_texts(path: str, rated: Sequence[Item]) -> Metric:
     """Return the metric of a table of scores of rated texts."""
-    known = read_text_scores(path)
+    by_text = read_text_scores(path)
     if not rated:
-        raise DataError(f"'{path}' has scores of rated texts, and no ratings were named; add --blv FOLDER")
-    if absent := [item for item in rated if item.text not in known]:
+        raise DataError(f"'{path}' has scores of rated texts, but there are no ratings; add --blv FOLDER")
+    if absent := [item for item in rated if item.text not in by_text]:
         raise DataError(
-            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts, "
-            f"the first is: {absent[0].text:.60}"
+            f"'{path}' has no scores for {len(absent)} of the {len(rated)} rated texts; "
+            f"the first missing text is: {absent[0].text:.60}"
         )
 
     def score(_part: str, items: Sequence[Item]) -> np.ndarray:
-        return np.array([known[item.text] for item in items])
+        return np.array([by_text[item.text] for item in items])
 
-    key = digest(f"{item.text}={known[item.text]!r}" for item in rated)
+    key = digest(f"{item.text}={by_text[item.text]!r}" for item in rated)
     return Metric(Path(path).stem, key, score, only_rated=True)

@@ -29,12 +29,12 @@ class MetricNumber:
 
     Attributes:
         part: `CHECKED` or `READERS`.
-        of: a check, or a question that readers were asked.
-        metric: name of a metric, or of two with a minus sign between them.
+        of: a check, or a question of the ratings.
+        metric: name of a metric, or of two metrics with a minus sign between them.
         measure: name of the measure.
         value: value of the number.
-        low, high: ends of its 95 % interval, NaN if there is none.
-        n: number of items that it was computed from.
+        low, high: ends of its 95 % interval; NaN without interval.
+        n: number of items.
     """
 
     part: str
@@ -60,11 +60,11 @@ class MetricScores:
 
     Attributes:
         metric: metric.
-        plain: scores of the unchanged items, length n; None without items.
+        plain: scores of the unchanged items, shape (n,); None without items.
         changed: check -> scores of its variants.
         rated: scores of the rated texts; None without readers.
-        cut: marks of unchanged items that are not read to their end; None if all are.
-        cut_changed: check -> marks of its variants that are not read to their end.
+        cut: marks of truncated unchanged items; None if the metric never truncates.
+        cut_changed: check -> marks of its truncated variants.
     """
 
     metric: Metric
@@ -80,8 +80,8 @@ class _Changes:
     """Effect of a check on the scores of one metric.
 
     Attributes:
-        signs: -1 for each variant that is scored worse, 0 for the same, 1 for better; NaN if a score is missing.
-        cut: marks of variants that are not read to their end, or whose item is not.
+        signs: -1 for each variant with a lower score, 0 for an equal, 1 for a higher score; NaN for a missing score.
+        cut: marks of variants that are truncated or whose item is truncated.
         groups: article of each variant.
     """
 
@@ -96,66 +96,70 @@ def numbers_of(
     """Return all numbers of a benchmark.
 
     Args:
-        scored: metrics; the others are compared with the first.
+        scored: scores by each metric; every metric is compared with the first.
         items: unchanged items.
         variants: items of each check.
-        rated: texts with ratings by readers, if there are any.
+        rated: texts with ratings by readers; None without readers.
     """
     groups = np.array([item.group for item in items])
     rows: list[MetricNumber] = []
     for check in variants:
-        changes = {one.metric.name: found for one in scored if (found := _changes(one, check, groups)) is not None}
-        for name, found in changes.items():
-            rows += _outcomes(name, check.name, found)
-        for one, other in _rivals(scored, list(changes)):
-            rows += _more_often_worse(one, other, check.name, changes)
+        changes = {
+            scores.metric.name: change for scores in scored if (change := _changes(scores, check, groups)) is not None
+        }
+        for name, change in changes.items():
+            rows += _outcomes(name, check.name, change)
+        for left, right in _rivals(scored, list(changes)):
+            rows += _more_often_worse(left, right, check.name, changes)
     if rated is not None:
-        agreeing = [one for one in scored if one.rated is not None and np.isfinite(one.rated).all()]
-        for one in agreeing:
-            rows += _agreement(one, rated)
-        for one, other in _rivals(agreeing, [one.metric.name for one in agreeing]):
-            rows += _differences(one, other, rated)
+        complete = [scores for scores in scored if scores.rated is not None and np.isfinite(scores.rated).all()]
+        for scores in complete:
+            rows += _agreement(scores, rated)
+        for left, right in _rivals(complete, [scores.metric.name for scores in complete]):
+            rows += _differences(left, right, rated)
     return rows
 
 
 def _rivals(scored: Sequence[MetricScores], names: Sequence[str]) -> list[tuple[MetricScores, MetricScores]]:
-    """Return pairs of metrics to compare: each with the first metric that has numbers, and with its own rival."""
-    there = {one.metric.name: one for one in scored if one.metric.name in names}
+    """Return pairs of metrics to compare: each with the first metric that has numbers, and with its `versus`."""
+    there = {scores.metric.name: scores for scores in scored if scores.metric.name in names}
     first = next(iter(there.values()), None)
-    pairs = [(one, first) for one in there.values() if first is not None and one is not first]
-    own = [(one, there[one.metric.versus]) for one in there.values() if one.metric.versus in there]
-    return pairs + [(one, other) for one, other in own if other is not first]
+    pairs = [(scores, first) for scores in there.values() if first is not None and scores is not first]
+    rivals = [(scores, there[scores.metric.versus]) for scores in there.values() if scores.metric.versus in there]
+    return pairs + [(scores, rival) for scores, rival in rivals if rival is not first]
 
 
-def _changes(one: MetricScores, check: Variants, groups: np.ndarray) -> _Changes | None:
+def _changes(scores: MetricScores, check: Variants, groups: np.ndarray) -> _Changes | None:
     """Return the effect of a check; None if the metric does not read the changed part, or has no scores."""
-    if one.plain is None or check.name not in one.changed or CHECKS[check.name].part not in one.metric.reads:
+    if scores.plain is None or check.name not in scores.changed or CHECKS[check.name].part not in scores.metric.reads:
         return None
     rows = list(check.rows)
-    differences = one.changed[check.name] - one.plain[rows]
-    known = np.isfinite(differences)
-    if not known.any():
+    differences = scores.changed[check.name] - scores.plain[rows]
+    finite = np.isfinite(differences)
+    if not finite.any():
         return None
-    signs = np.where(known, np.sign(settled(np.nan_to_num(differences))), np.nan)
-    cut = np.zeros(len(rows), bool) if one.cut is None else one.cut[rows] | one.cut_changed[check.name]
+    signs = np.where(finite, np.sign(settled(np.nan_to_num(differences))), np.nan)
+    cut = np.zeros(len(rows), bool) if scores.cut is None else scores.cut[rows] | scores.cut_changed[check.name]
     return _Changes(signs, cut, groups[rows])
 
 
-def _outcomes(name: str, check: str, found: _Changes) -> list[MetricNumber]:
-    """Return the shares of outcomes; if some texts are cut, also their share and the outcomes of the other texts."""
-    known = np.isfinite(found.signs)
-    rows = _shares(name, check, found, known, "")
-    if found.cut[known].any():
+def _outcomes(name: str, check: str, change: _Changes) -> list[MetricNumber]:
+    """Return the shares of outcomes; if texts are truncated, also their share and the outcomes of the other texts."""
+    finite = np.isfinite(change.signs)
+    rows = _shares(name, check, change, finite, "")
+    if change.cut[finite].any():
         rows.append(
-            estimated(CHECKED, check, name, CUT, clustered_share(found.cut[known].astype(float), found.groups[known]))
+            estimated(
+                CHECKED, check, name, CUT, clustered_share(change.cut[finite].astype(float), change.groups[finite])
+            )
         )
-        if not found.cut[known].all():
-            rows += _shares(name, check, found, known & ~found.cut, _UNCUT)
+        if not change.cut[finite].all():
+            rows += _shares(name, check, change, finite & ~change.cut, _UNCUT)
     return rows
 
 
-def _shares(name: str, check: str, found: _Changes, kept: np.ndarray, ending: str) -> list[MetricNumber]:
-    signs, groups = found.signs[kept], found.groups[kept]
+def _shares(name: str, check: str, change: _Changes, kept: np.ndarray, ending: str) -> list[MetricNumber]:
+    signs, groups = change.signs[kept], change.groups[kept]
     return [
         estimated(CHECKED, check, name, f"{outcome}{ending}", clustered_share((signs == sign).astype(float), groups))
         for sign, outcome in zip((-1, 0, 1), OUTCOMES, strict=True)
@@ -163,32 +167,33 @@ def _shares(name: str, check: str, found: _Changes, kept: np.ndarray, ending: st
 
 
 def _more_often_worse(
-    one: MetricScores, other: MetricScores, check: str, changes: Mapping[str, _Changes]
+    left: MetricScores, right: MetricScores, check: str, changes: Mapping[str, _Changes]
 ) -> list[MetricNumber]:
-    """Return the paired difference of how often two metrics score changed items worse."""
-    own, rival = changes[one.metric.name], changes[other.metric.name]
-    known = np.isfinite(own.signs) & np.isfinite(rival.signs)
-    if not known.any():
+    """Return the paired difference of two metrics' shares of lower scores for changed items."""
+    both = [changes[scores.metric.name] for scores in (left, right)]
+    finite = np.isfinite(both[0].signs) & np.isfinite(both[1].signs)
+    if not finite.any():
         return []
-    left, right = ((each.signs[known] < 0).astype(float) for each in (own, rival))
-    return [estimated(CHECKED, check, _versus(one, other), "worse", paired_difference(left, right, own.groups[known]))]
+    first, second = ((change.signs[finite] < 0).astype(float) for change in both)
+    difference = paired_difference(first, second, both[0].groups[finite])
+    return [estimated(CHECKED, check, _versus(left, right), "worse", difference)]
 
 
-def _agreement(one: MetricScores, rated: RatedTexts) -> list[MetricNumber]:
-    if one.rated is None:
+def _agreement(scores: MetricScores, rated: RatedTexts) -> list[MetricNumber]:
+    if scores.rated is None:
         return []
     return [
-        MetricNumber(READERS, row.of, one.metric.name, row.measure, row.value, row.low, row.high, row.n)
-        for row in agreement_with_readers(rated, one.rated)
+        MetricNumber(READERS, row.of, scores.metric.name, row.measure, row.value, row.low, row.high, row.n)
+        for row in agreement_with_readers(rated, scores.rated)
     ]
 
 
-def _differences(one: MetricScores, other: MetricScores, rated: RatedTexts) -> list[MetricNumber]:
+def _differences(left: MetricScores, right: MetricScores, rated: RatedTexts) -> list[MetricNumber]:
     """Return paired differences of two metrics' correlations with readers, also with length held constant.
 
-    Without codes of people there are no intervals that resample people, and no differences.
+    Without codes of people, intervals cannot resample people, and there are no differences.
     """
-    if one.rated is None or other.rated is None or not all(text.readers for text in rated.texts):
+    if left.rated is None or right.rated is None or not all(text.readers for text in rated.texts):
         return []
     images = [text.image for text in rated.texts]
     people = [text.readers for text in rated.texts]
@@ -197,16 +202,16 @@ def _differences(one: MetricScores, other: MetricScores, rated: RatedTexts) -> l
     for question in QUESTIONS:
         ratings = [text.answers[question] for text in rated.texts]
         for measure, given in (("pearson", None), ("pearson given length", length)):
-            found = two_way_difference(one.rated, other.rated, ratings, people, images, given=given)
-            if not math.isnan(found.value):
-                rows.append(estimated(READERS, question, _versus(one, other), measure, found))
+            difference = two_way_difference(left.rated, right.rated, ratings, people, images, given=given)
+            if not math.isnan(difference.value):
+                rows.append(estimated(READERS, question, _versus(left, right), measure, difference))
     return rows
 
 
-def _versus(one: MetricScores, other: MetricScores) -> str:
-    return f"{one.metric.name}{MINUS}{other.metric.name}"
+def _versus(left: MetricScores, right: MetricScores) -> str:
+    return f"{left.metric.name}{MINUS}{right.metric.name}"
 
 
-def estimated(part: str, of: str, metric: str, measure: str, found: Estimate) -> MetricNumber:
+def estimated(part: str, subject: str, metric: str, measure: str, estimate: Estimate) -> MetricNumber:
     """Return an estimate as a number."""
-    return MetricNumber(part, of, metric, measure, found.value, found.low, found.high, found.n)
+    return MetricNumber(part, subject, metric, measure, estimate.value, estimate.low, estimate.high, estimate.n)

@@ -71,11 +71,11 @@ def write_page(numbers: Sequence[MetricNumber], folder: Path, *, title: str, not
 def _finding(numbers: Sequence[MetricNumber]) -> str:
     """Return a sentence on the checks that the first metric fails most often."""
     metrics = metrics_in(numbers)
-    found = [number for number in numbers if number.part == CHECKED and number.metric == metrics[0]]
-    worse = [number for number in found if number.measure == "worse"]
+    shares = [number for number in numbers if number.part == CHECKED and number.metric == metrics[0]]
+    worse = [number for number in shares if number.measure == "worse"]
     if not worse:
         return ""
-    least, most = min(worse, key=lambda one: one.value), max(worse, key=lambda one: one.value)
+    least, most = min(worse, key=lambda number: number.value), max(worse, key=lambda number: number.value)
     return (
         f"{metrics[0]} scores the worse text lower in {percent(least)} % of items ({least.of}) to {percent(most)} % "
         f"({most.of})."
@@ -86,13 +86,13 @@ def _bars(numbers: Sequence[MetricNumber], check: str) -> _CheckBars:
     bars, n = [], 0
     for metric in metrics_in(numbers):
         shares = {outcome: find(numbers, check, metric, outcome) for outcome in OUTCOMES}
-        known = {outcome: share for outcome, share in shares.items() if share is not None}
-        if len(known) < len(OUTCOMES):
+        present = {outcome: share for outcome, share in shares.items() if share is not None}
+        if len(present) < len(OUTCOMES):
             continue
-        n = max(n, known["worse"].n)
-        rest = ", ".join(f"{name} {100 * known[name].value:.1f} %" for name in OUTCOMES[1:])
-        words = f"worse {percent(known['worse'])} %, {rest}"
-        bars.append(_Bar(metric, {outcome: round(100 * share.value, 2) for outcome, share in known.items()}, words))
+        n = max(n, present["worse"].n)
+        rest = ", ".join(f"{name} {100 * present[name].value:.1f} %" for name in OUTCOMES[1:])
+        words = f"worse {percent(present['worse'])} %, {rest}"
+        bars.append(_Bar(metric, {outcome: round(100 * share.value, 2) for outcome, share in present.items()}, words))
     return _CheckBars(check, CHECKS[check].about, n, bars)
 
 
@@ -111,7 +111,7 @@ def _readers(numbers: Sequence[MetricNumber]) -> list[tuple[str, list[str], list
 
 
 def _differences(numbers: Sequence[MetricNumber]) -> list[tuple[str, str, str, str, bool]]:
-    """Return pair of metrics, check or question, measure, value, and whether the interval excludes 0."""
+    """Return rows of metrics, check or question, measure, value, and a mark of intervals that exclude 0."""
     rows = []
     for number in differences(numbers):
         checked = number.part == CHECKED

@@ -19,7 +19,7 @@ def terminal_tables(numbers: Sequence[MetricNumber]) -> str:
 
 
 def metrics_in(numbers: Sequence[MetricNumber]) -> list[str]:
-    """Return the names of metrics in their order, without differences of two."""
+    """Return the names of metrics in their order, without differences of two metrics."""
     named = [number.metric for number in numbers if number.measure in ("same", "pearson of length")]
     return list(dict.fromkeys(named))
 
@@ -29,9 +29,10 @@ def checks_in(numbers: Sequence[MetricNumber]) -> list[str]:
     return list(dict.fromkeys(number.of for number in numbers if number.part == CHECKED))
 
 
-def find(numbers: Sequence[MetricNumber], of: str, metric: str, measure: str) -> MetricNumber | None:
-    """Return one number; None if there is none."""
-    return next((one for one in numbers if (one.of, one.metric, one.measure) == (of, metric, measure)), None)
+def find(numbers: Sequence[MetricNumber], subject: str, metric: str, measure: str) -> MetricNumber | None:
+    """Return the number of a subject (a check or question), a metric and a measure; None if it is missing."""
+    key = (subject, metric, measure)
+    return next((number for number in numbers if (number.of, number.metric, number.measure) == key), None)
 
 
 def percent(number: MetricNumber | None) -> str:
@@ -50,7 +51,7 @@ def correlation(number: MetricNumber | None) -> str:
 
 
 def with_interval(number: MetricNumber | None, text: Callable[[float], str]) -> str:
-    """Return a number as `text` writes it, with its interval; a dash if it is unknown."""
+    """Return a number in the format of `text`, with its interval; a dash if it is missing."""
     if number is None or math.isnan(number.value):
         return "-"
     interval = "" if math.isnan(number.low) else f" [{text(number.low)} {text(number.high)}]"
@@ -63,24 +64,24 @@ def _checks(numbers: Sequence[MetricNumber]) -> str:
         return ""
     lines = [["scored worse, % (same, %)", "n", *metrics]]
     for check in checks:
-        found = [(find(numbers, check, metric, "worse"), find(numbers, check, metric, "same")) for metric in metrics]
-        n = max((worse.n for worse, _ in found if worse), default=0)
+        shares = [(find(numbers, check, metric, "worse"), find(numbers, check, metric, "same")) for metric in metrics]
+        n = max((worse.n for worse, _ in shares if worse), default=0)
         cells = [
             "-" if worse is None or same is None else f"{100 * worse.value:.1f} ({100 * same.value:.1f})"
-            for worse, same in found
+            for worse, same in shares
         ]
         lines.append([check, str(n), *cells])
     return "\n".join([*cli.folded(lines), *map(cli.wrapped, cut_sentences(numbers))])
 
 
 def cut_sentences(numbers: Sequence[MetricNumber]) -> list[str]:
-    """Return a sentence for each metric with texts that it does not read to their end."""
+    """Return a sentence for each metric that truncates texts."""
     cut = [number for number in numbers if number.measure == CUT]
     parts: dict[str, list[str]] = {}
     for number in cut:
         parts.setdefault(number.metric, []).append(f"{number.of} {100 * number.value:.1f} %")
     ending = "the measures ', nothing cut' of results.csv leave these texts out"
-    return [f"{metric} does not read to the end: {', '.join(shares)}; {ending}." for metric, shares in parts.items()]
+    return [f"{metric} truncates texts: {', '.join(shares)}; {ending}." for metric, shares in parts.items()]
 
 
 def _readers(numbers: Sequence[MetricNumber]) -> str:
@@ -91,8 +92,8 @@ def _readers(numbers: Sequence[MetricNumber]) -> str:
     for metric in metrics:
         cells = []
         for question in QUESTIONS:
-            own, given = (find(numbers, question, metric, name) for name in ("pearson", "pearson given length"))
-            cells.append("-" if own is None or given is None else f"{_r(own.value)} ({_r(given.value)})")
+            plain, given = (find(numbers, question, metric, name) for name in ("pearson", "pearson given length"))
+            cells.append("-" if plain is None or given is None else f"{_r(plain.value)} ({_r(given.value)})")
         order = find(numbers, "overall", metric, "order within images")
         lines.append([metric, *cells, "-" if order is None else f"{100 * order.value:.1f}"])
     if highest := ceilings(numbers):
@@ -101,9 +102,9 @@ def _readers(numbers: Sequence[MetricNumber]) -> str:
 
 
 def ceilings(numbers: Sequence[MetricNumber]) -> list[str]:
-    """Return the highest correlation that readers allow, for each question; empty if it is not known."""
-    known = {number.of: _ceiling(number.value) for number in numbers if number.measure == "ceiling"}
-    return [known[question] for question in QUESTIONS if question in known]
+    """Return the ceiling of correlations with readers for each question; empty if it was not estimated."""
+    by_question = {number.of: _ceiling(number.value) for number in numbers if number.measure == "ceiling"}
+    return [by_question[question] for question in QUESTIONS if question in by_question]
 
 
 def _ceiling(value: float) -> str:
@@ -130,20 +131,20 @@ def is_sure(difference: MetricNumber) -> bool:
 
 
 def _differences(numbers: Sequence[MetricNumber]) -> str:
-    found = [
+    shown = [
         number
-        for number in differences(numbers)  # those of baselines can be seen in the table of checks
+        for number in differences(numbers)  # the table of checks already shows the baselines
         if not (number.part == CHECKED and number.metric.startswith(_BASELINES))
     ]
-    if not found:
+    if not shown:
         return ""
-    if all(math.isnan(number.low) for number in found):
-        return "No paired difference has an interval: there are too few articles, readers or images."
+    if all(math.isnan(number.low) for number in shown):
+        return "No paired difference has an interval, because there are too few articles, readers or images."
     lines = [["difference", "of", "measure", "value", "n"]]
-    pairs = list(dict.fromkeys(number.metric for number in found))
-    for number in filter(is_sure, sorted(found, key=lambda number: pairs.index(number.metric))):
+    pairs = list(dict.fromkeys(number.metric for number in shown))
+    for number in filter(is_sure, sorted(shown, key=lambda number: pairs.index(number.metric))):
         checked = number.part == CHECKED
         value, unit = (points(number), "worse, points") if checked else (correlation(number), number.measure)
         lines.append([number.metric, number.of, unit, value, str(number.n)])
-    head = "Paired differences whose interval leaves out 0 (all others are in results.csv):"
+    head = "Paired differences whose interval excludes 0 (results.csv has the others):"
     return "\n".join([head, *(cli.folded(lines, left=3) if len(lines) > 1 else ["none"])])

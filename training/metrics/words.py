@@ -1,4 +1,4 @@
-"""Words that checks replace by words of another meaning: colours and things of the toy, and frequent errors."""
+"""Words to replace in checks, with wrong replacements: colours and things of the toy, and frequent errors."""
 
 from __future__ import annotations
 

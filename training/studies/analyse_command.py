@@ -1,4 +1,4 @@
-"""`python -m training.study analyse`: which model's texts readers prefer, with what could spoil it."""
+"""`python -m training.study analyse`: estimate which model's texts readers prefer, and check the answers."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from interp.cli import WORK, argument, option
 
 PROG = "python -m training.study analyse"
 DESCRIPTION = """\
-Analyse the answers of participants: how often they choose the text that each model prefers, with intervals for other
-people and other texts; a mixed model next to it; strengths by Bradley and Terry for more than two models; order,
-fatigue, attention checks and repeats; agreement of readers; and the correlation of the models' scores with their
-ratings."""
+Analyse the answers of participants. The main numbers are the shares of choices for the text that each model prefers,
+with intervals that hold for other people and other texts. A linear mixed model estimates the shares a second time. More
+than two models also get strengths by Bradley and Terry. Further tables show order, fatigue, attention checks, repeats,
+the agreement of readers, and the correlation of the models' scores with the readers' ratings."""
 EPILOG = """\
 examples:
   clip-descriptions study analyse answers/ --study study
   clip-descriptions metric --scores my-metric.csv --blv study/analysis/blv
-      another metric against the same ratings
+      compare another metric with these ratings
 
 files in the output folder:
   study.html                  the page
   results.csv, results.json   one row for each number, with interval and n
   choices.csv                 one row for each choice
-  blv/                        ratings, in the form that --blv reads"""
+  blv/                        ratings in the format that --blv reads"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _AnalyseConfig:
     """The analysis."""
 
-    responses: tuple[str, ...] = argument("files of answers, or folders with them", metavar="RESPONSES", many=True)
-    study: str = option("study", "folder of the study")
+    responses: tuple[str, ...] = argument("answer files, or folders with answer files", metavar="RESPONSES", many=True)
+    study: str = option("study", "study folder")
     out: str | None = option(
         None,
-        "output folder; by default analysis (of simulated answers: analysis-simulated), in the folder of the study",
+        "output folder; by default analysis in the study folder, or analysis-simulated if the answers are simulated",
         role=WORK,
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     config = cli.parse(_AnalyseConfig, PROG, DESCRIPTION, EPILOG, argv)
-    return cli.run(lambda: _analyse(config), on_interrupt=lambda: "the same command begins again")
+    return cli.run(lambda: _analyse(config), on_interrupt=lambda: "the same command starts over")
 
 
 def _analyse(config: _AnalyseConfig) -> int:
-    """Read the answers, and write numbers and page."""
+    """Read the answers, and write the numbers and the page."""
     from interp.errors import UserError
     from training.studies.answers import choices_of
     from training.studies.design import load_study
@@ -63,12 +63,12 @@ def _analyse(config: _AnalyseConfig) -> int:
         print("".join(f"error: {problem}\n" for problem in problems), end="", file=sys.stderr)
         return 2
     if not responses:
-        raise UserError("none of the files holds an answer")
+        raise UserError("the files hold no answers; give the files that participants saved")
     simulated = responses[0].simulated
     if not len(choices_of(study, responses)):
-        raise UserError("none of the files holds a choice between two texts")
+        raise UserError("the files hold no choice between two texts, so there is nothing to analyse")
     if simulated:
-        notes = ["these answers are simulated: no person gave them", *notes]
+        notes = ["these answers are simulated", *notes]
     out = Path(config.out) if config.out else folder / ("analysis-simulated" if simulated else "analysis")
     print(write_analysis(study, responses, folder, out, notes))
     return 0

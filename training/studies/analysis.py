@@ -1,4 +1,4 @@
-"""Numbers of a study: preferences for the models' texts, what could spoil them, and agreement of readers. No torch."""
+"""Numbers of a study: preferences for models' texts, order, fatigue, attention, and agreement of readers. No torch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ALPHA = "Krippendorff's alpha"
 
 
 def study_numbers(study: Study, responses: Sequence[Response]) -> list[MetricNumber]:
-    """Return all numbers that need choices alone; correlations with ratings are in `training.studies.ratings`."""
+    """Return all numbers of the choices; `training.studies.ratings` has the correlations with ratings."""
     choices, care = choices_of(study, responses), care_of(study, responses)
     rows = _preferences(study, choices, ALL)
     if care.failed:
@@ -57,18 +57,18 @@ def study_numbers(study: Study, responses: Sequence[Response]) -> list[MetricNum
 
 
 def _ends(choices: Choices) -> tuple[list[str], list[str]]:
-    """Return the people and the articles of choices, by names that are never alike."""
+    """Return the people and the articles of choices, by names that differ between the two kinds."""
     return [f"person {name}" for name in choices.person], [f"article {name}" for name in choices.group]
 
 
-def _preferences(study: Study, choices: Choices, of: str) -> list[MetricNumber]:
-    """Return for each rival the share of choices of its text; each pair of the data has the same weight."""
+def _preferences(study: Study, choices: Choices, subset: str) -> list[MetricNumber]:
+    """Return for each rival the share of choices of its text, with equal weights for all pairs of the data."""
     if not len(choices):
         return []
     return [
         estimated(
             PREFERENCE,
-            of,
+            subset,
             rival,
             CHOSEN,
             clustered_share(choices.hits(study, rival), *_ends(choices), choices.weight),
@@ -78,24 +78,24 @@ def _preferences(study: Study, choices: Choices, of: str) -> list[MetricNumber]:
 
 
 def _mixed(study: Study, choices: Choices, model: str) -> list[MetricNumber]:
-    """Return the preference for a model's text by a linear mixed model, and the effects of order and of fatigue."""
+    """Return the preference for a model's text by a linear mixed model, and the effects of order and fatigue."""
     hits = choices.hits(study, model)
     clear = hits != 0.5
     people, items = choices.person[clear].tolist(), choices.item[clear].tolist()
     if min(len(set(people)), len(set(items))) < 2 or len(set(hits[clear].tolist())) < 2:
         return []
-    own = np.where(hits == 1, choices.text, 1 - choices.text)[clear]  # the model's text
-    came_first = np.where(own == choices.first[clear], 0.5, -0.5)
+    preferred = np.where(hits == 1, choices.text, 1 - choices.text)[clear]  # the model's text
+    came_first = np.where(preferred == choices.first[clear], 0.5, -0.5)
     effects = {MORE_FIRST: came_first, MORE_LATER: choices.screen[clear] / 10}
-    found = _effects(hits[clear], effects, people, items)
+    estimates = _effects(hits[clear], effects, people, items)
     return [
         estimated(PREFERENCE, MIXED, model, CHOSEN if name == "mean" else name, estimate)
-        for name, estimate in found.items()
+        for name, estimate in estimates.items()
     ]
 
 
 def _differences(study: Study, choices: Choices, model: str, other: str) -> list[MetricNumber]:
-    """Return by how much one model's text is chosen more often than another's, and how often where they differ."""
+    """Return the difference of two models' shares, and the share of the other model where the two differ."""
     name = f"{other}{MINUS}{model}"
     more = choices.hits(study, other) - choices.hits(study, model)
     rows = [estimated(DIFFERENCE, ALL, name, CHOSEN, clustered_mean(more, *_ends(choices), choices.weight))]
@@ -107,7 +107,7 @@ def _differences(study: Study, choices: Choices, model: str, other: str) -> list
 
 
 def _strengths(study: Study, choices: Choices) -> list[MetricNumber]:
-    """Return the models' strengths: a model beats another one where readers choose its text and not the other's."""
+    """Return the models' strengths: a model beats a second model if readers choose its text and not the second's."""
     hits = np.stack([choices.hits(study, model) for model in study.models], axis=1)
 
     def strengths(times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,10 +122,10 @@ def _strengths(study: Study, choices: Choices) -> list[MetricNumber]:
             bar.update()
             return strengths(times)
 
-        found = two_way_jackknife(counted, people, groups)
+        estimates = two_way_jackknife(counted, people, groups)
     return [
         estimated(STRENGTH, ALL, model, "Bradley-Terry log strength", estimate)
-        for model, estimate in zip(study.models, found, strict=True)
+        for model, estimate in zip(study.models, estimates, strict=True)
     ]
 
 
@@ -138,13 +138,13 @@ def _care(choices: Choices, care: Attentiveness) -> list[MetricNumber]:
     if len(seconds):
         rows.append(_plain(CARE, ALL, "seconds on a screen, median", float(np.median(seconds)), len(seconds)))
     rows += _speed(choices)
-    for of, outcomes, measure in (
+    for kind, outcomes, measure in (
         ("checks", care.checks, "passed"),
         ("repeats", care.repeats, "chose the same text again"),
     ):
         if outcomes:
             passed, names = [float(good) for *_, good in outcomes], [person for person, *_ in outcomes]
-            rows.append(estimated(CARE, of, READERS, measure, clustered_share(passed, names)))
+            rows.append(estimated(CARE, kind, READERS, measure, clustered_share(passed, names)))
     if care.checks:
         people_checked = len({person for person, _ in care.checks})
         rows.append(_plain(CARE, "checks", "people who failed one", float(len(care.failed)), people_checked))
@@ -152,7 +152,7 @@ def _care(choices: Choices, care: Attentiveness) -> list[MetricNumber]:
 
 
 def _speed(choices: Choices) -> list[MetricNumber]:
-    """Return by which factor the time on a screen changes over ten screens, by a mixed model of its logarithm."""
+    """Return the factor by which the time on a screen changes over ten screens, by a mixed model of its logarithm."""
     timed = choices.seconds > 0
     people, items = choices.person[timed].tolist(), choices.item[timed].tolist()
     if min(len(set(people)), len(set(items))) < 2:
@@ -169,7 +169,7 @@ def _speed(choices: Choices) -> list[MetricNumber]:
 def _effects(
     values: NDArray[np.float64], effects: Mapping[str, NDArray[np.float64]], people: Sequence[str], items: Sequence[str]
 ) -> Mapping[str, Estimate]:
-    """Return effects by a mixed model; none where the answers are too few to tell the effects apart."""
+    """Return effects by a mixed model; an empty mapping if the answers are too few to separate the effects."""
     design = np.column_stack([np.ones(len(values)), *effects.values()])
     if len(values) < 2 * design.shape[1] + 2 or np.linalg.matrix_rank(design) < design.shape[1]:
         return {}
@@ -180,7 +180,7 @@ def _effects(
 
 
 def _agreement(study: Study, choices: Choices, responses: Sequence[Response]) -> list[MetricNumber]:
-    """Return how far readers agree with each other on choices, and on each question."""
+    """Return the agreement of readers on choices, and on each question."""
     rows = [
         _plain(
             AGREEMENT,
@@ -202,5 +202,5 @@ def _agreement(study: Study, choices: Choices, responses: Sequence[Response]) ->
     return rows
 
 
-def _plain(part: str, of: str, measure: str, value: float, n: int) -> MetricNumber:
-    return MetricNumber(part, of, READERS, measure, value, math.nan, math.nan, n)
+def _plain(part: str, subset: str, measure: str, value: float, n: int) -> MetricNumber:
+    return MetricNumber(part, subset, READERS, measure, value, math.nan, math.nan, n)

@@ -1,4 +1,4 @@
-"""Answers of all participants as columns, and what each model says about them. No torch."""
+"""Answers of all participants as columns, and their agreement with each model. No torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGER = "longer text"
 
 
 def rivals_of(study: Study) -> list[str]:
-    """Return the models, and the rules that need none: the longer text, and the positive kind."""
+    """Return the models, and the two rules without a model: the longer text, and the positive kind."""
     return [*study.models, LONGER, study.kinds[0]]
 
 
@@ -30,19 +30,19 @@ def ratings_of(study: Study, responses: Sequence[Response]) -> Iterator[tuple[st
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """Choices in comparisons of two texts, one row for each.
+    """Choices in comparisons of two texts, one row for each choice.
 
     Attributes:
         person: code of the participant.
         item: key of the item.
         group: article of the item.
-        stratum: part of the data that the item was drawn from.
-        weight: pairs of the data that the row stands for: those of its stratum, divided by the answered items of the
-            stratum and by the rows of the item.
-        text: text that was chosen, 0 for the positive one.
-        first: text that came first.
-        screen: number of the screen, from 0.
-        seconds: time that the screen was in view.
+        stratum: part of the data from which the item was drawn.
+        weight: number of pairs of the data that the row stands for: the pairs of its stratum, divided by the answered
+            items of the stratum and by the rows of the item.
+        text: chosen text, 0 for the positive text.
+        first: first text on the screen.
+        screen: number of the screen, counted from 0.
+        seconds: time during which the screen was in view.
     """
 
     person: np.ndarray
@@ -59,16 +59,16 @@ class Choices:
         return len(self.person)
 
     def rows(self, kept: NDArray[np.bool_]) -> Choices:
-        """Return some of the rows, with their weights."""
+        """Return the rows of a mask, with their weights."""
         return Choices(*(getattr(self, field.name)[kept] for field in fields(self)))
 
     def of_people(self, people: Sequence[str], study: Study) -> Choices:
-        """Return the rows of some participants, with the weights that they have without the others."""
+        """Return the rows of a subset of participants, with weights computed for this subset."""
         part = self.rows(np.isin(self.person, people))
         return replace(part, weight=_weights(study, part.item, part.stratum))
 
     def hits(self, study: Study, model: str) -> NDArray[np.float64]:
-        """Return 1 for each choice of the text that a model, a kind or `LONGER` prefers; 1/2 where it prefers none."""
+        """Return 1 for each choice of the text that a model, a kind or `LONGER` prefers; 1/2 for a tie of the texts."""
         items = [study.by_key[key] for key in self.item]
         if model in study.kinds:
             wanted = np.full(len(items), float(study.kinds.index(model)))
@@ -78,7 +78,7 @@ class Choices:
 
 
 def _weights(study: Study, items: np.ndarray, strata: np.ndarray) -> NDArray[np.float64]:
-    """Return how many pairs of the data each row stands for."""
+    """Return the number of pairs of the data that each row stands for."""
     totals: dict[str, float] = {}
     for item in study.items:
         totals[item.stratum] = totals.get(item.stratum, 0.0) + item.weight
@@ -89,21 +89,21 @@ def _weights(study: Study, items: np.ndarray, strata: np.ndarray) -> NDArray[np.
 
 
 def missing_answers(study: Study, choices: Choices) -> list[str]:
-    """Return notes on items without answers, and on strata without any."""
+    """Return notes on items without answers, and on strata without answers."""
     answered = set(choices.item.tolist())
     lacking = [item for item in study.items if item.key not in answered]
     if not lacking:
         return []
-    notes = [f"{len(lacking)} of {len(study.items)} pairs have no answers; others of their stratum stand for them"]
+    notes = [f"{len(lacking)} of {len(study.items)} pairs have no answers; other pairs of their stratum represent them"]
     empty = {item.stratum for item in lacking} - set(choices.stratum.tolist())
     notes += [
-        f"no pair of the stratum '{name}' has answers: shares are about the other pairs" for name in sorted(empty)
+        f"no pair of the stratum '{name}' has answers: shares describe the other strata" for name in sorted(empty)
     ]
     return notes
 
 
 def choices_of(study: Study, responses: Sequence[Response]) -> Choices:
-    """Return the choices on items, without checks and repeats."""
+    """Return the choices between the texts of items, without checks and repeats."""
     rows = [
         (response.code, screen.item, _text(answer.choice, screen.first), screen.first, answer.screen, answer.seconds)
         for response in responses
@@ -123,7 +123,7 @@ def choices_of(study: Study, responses: Sequence[Response]) -> Choices:
 
 
 def _text(choice: str, first: int) -> int:
-    """Return the text that stands at the chosen place."""
+    """Return the text at the chosen place."""
     return first if choice == PLACES[0] else 1 - first
 
 

@@ -1,4 +1,4 @@
-"""Making of a study: score the pairs with each model, choose items, assign forms, and write the folder."""
+"""Creation of a study: score the pairs with each model, choose items, assign forms, and write the folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from training.studies.forms_page import write_forms
 from training.studies.rule import RULE
 from training.studies.sampling import choose_pairs
 
-_LARGEST = 640  # pixels of the longer side of an image that is kept
+_LARGEST = 640  # maximum length of the longer side of a saved image, in pixels
 
 
 def score_pairs(
@@ -37,19 +37,19 @@ def score_pairs(
     """Return the scores of both texts of each pair by each model, shape (2, pairs), and notes.
 
     Raises:
-        UserError: two models have one name.
+        UserError: two models have the same name.
     """
-    found: dict[str, np.ndarray] = {}
+    scores: dict[str, np.ndarray] = {}
     notes: list[str] = []
     for name, trusted in named_models(names, trust=trust):
-        if name in found:
-            raise UserError(f"--models names {name} twice")
+        if name in scores:
+            raise UserError(f"--models lists {name} twice")
         clip = load_clip(name, device=device, trust=trusted)
         with Bar(total=len(pairs), desc=f"images, {Path(name).name}", unit="image") as bar:
             features = image_features(clip, pairs, on_image=bar.update)
-        found[name] = pair_scores(clip, features)
+        scores[name] = pair_scores(clip, features)
         notes += [*clip.notes, *features.notes]
-    return found, notes
+    return scores, notes
 
 
 def design_study(
@@ -69,7 +69,7 @@ def design_study(
     Args:
         scores: model -> scores of both texts of each pair, shape (2, pairs).
         items, people, each, checks, repeats: as for `choose_pairs` and `make_forms`.
-        words: digest of what participants read on the page.
+        words: digest of the words of the page.
     """
     rng = np.random.default_rng([seed, 37])
     stacked = np.stack(list(scores.values()))
@@ -78,16 +78,16 @@ def design_study(
     made = [
         StudyItem(
             key=f"item-{number:0{digits}d}",
-            pair=pairs.pairs[one.pair].id,
-            group=pairs.pairs[one.pair].group,
-            context=pairs.pairs[one.pair].context.strip(),
-            texts=(pairs.pairs[one.pair].positive, pairs.pairs[one.pair].negative),
+            pair=pairs.pairs[choice.pair].id,
+            group=pairs.pairs[choice.pair].group,
+            context=pairs.pairs[choice.pair].context.strip(),
+            texts=(pairs.pairs[choice.pair].positive, pairs.pairs[choice.pair].negative),
             image=f"image-{number:0{digits}d}",
-            stratum=one.stratum,
-            weight=one.weight,
-            scores={name: (float(both[0, one.pair]), float(both[1, one.pair])) for name, both in scores.items()},
+            stratum=choice.stratum,
+            weight=choice.weight,
+            scores={name: (float(both[0, choice.pair]), float(both[1, choice.pair])) for name, both in scores.items()},
         )
-        for number, one in enumerate(chosen, 1)
+        for number, choice in enumerate(chosen, 1)
     ]
     forms = make_forms([item.key for item in made], people, each=each, checks=checks, repeats=repeats, rng=rng)
     signs = np.sign(settled(stacked[:, 0] - stacked[:, 1]))
@@ -107,7 +107,7 @@ def design_study(
 
 
 def write_study(study: Study, pairs: PairSet, words: Mapping[str, Any], folder: Path, *, text_language: str) -> None:
-    """Write the folder of a study, whole or not at all; an empty folder may be there.
+    """Write the study folder, completely or not; the folder may exist if it is empty.
 
     Raises:
         DataError: an image cannot be read.
@@ -117,7 +117,7 @@ def write_study(study: Study, pairs: PairSet, words: Mapping[str, Any], folder: 
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         _write_files(study, pairs, words, made, text_language)
-        made.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+        made.chmod(0o755)  # mkdtemp makes folders that only the owner can read
         made.replace(folder)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -142,7 +142,7 @@ def _write_files(study: Study, pairs: PairSet, words: Mapping[str, Any], folder:
 
 
 def _row(item: StudyItem, study: Study) -> dict[str, Any]:
-    """Return what the table of items says of an item."""
+    """Return the row of an item in the table of items."""
     facts = {
         "item": item.key,
         "pair": item.pair,

@@ -1,4 +1,4 @@
-"""Design of a study: what is compared, which form shows what in which order, and the file that keeps it. No torch."""
+"""Design of a study: items, the order of screens in each form, and the file that stores the design. No torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPEAT: Kind = "repeat"
 CHECK: Kind = "check"
 Place = Literal["first", "second"]
 PLACES: tuple[Place, Place] = ("first", "second")
-_MEND = "make the study again with clip-descriptions study make"
+_REMEDY = "make the study again with clip-descriptions study make"
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class StudyItem:
     """Two texts of one image that participants compare.
 
     Attributes:
-        key: name of the item in files of answers.
+        key: name of the item in answer files.
         pair: id of the pair in the data.
-        group: article of the pair, which intervals are clustered by.
-        context: text of the article; empty if the data have none.
+        group: article of the pair, the cluster for intervals.
+        context: text of the article; empty if the data have no context.
         texts: positive and negative text.
-        image: name of the image in the folder `images`, without suffix.
-        stratum: part of the data that the item was drawn from.
-        weight: pairs of the data that the item stands for.
+        image: file name of the image in the folder `images`, without suffix.
+        stratum: part of the data from which the item was drawn.
+        weight: number of pairs of the data that the item stands for.
         scores: model -> scores of both texts.
     """
 
@@ -54,16 +54,16 @@ class StudyItem:
     scores: Mapping[str, tuple[float, float]]
 
     def choice(self, model: str) -> float:
-        """Return 0 if the model prefers the positive text, 1 for the negative one, 1/2 for a tie.
+        """Return 0 if the model prefers the positive text, 1 if it prefers the negative text, 1/2 for a tie.
 
-        Scores that differ by rounding tie (`interp.stats.settled`).
+        Scores that differ only by rounding are a tie (`interp.stats.settled`).
         """
         positive, negative = self.scores[model]
         return (1 - float(np.sign(settled(np.array(positive - negative))))) / 2
 
     @property
     def longer(self) -> float:
-        """Number of the text with more letters, as for `choice`."""
+        """Number of the text with more characters, as for `choice`."""
         positive, negative = map(len, self.texts)
         return 0.0 if positive > negative else 1.0 if negative > positive else 0.5
 
@@ -73,10 +73,10 @@ class Screen:
     """One screen of a form.
 
     Attributes:
-        kind: item; repeat of an item with its texts exchanged; check, which asks for one of two places.
+        kind: item, repeat of an item with its texts exchanged, or check, which asks for one of two places.
         item: key of the item; empty for a check.
-        first: text that comes first, 0 for the positive one; of a check, the place that it asks for.
-        rated: text that the questions are about; None for a screen without questions.
+        first: text at the first place, 0 for the positive text; for a check, the requested place.
+        rated: rated text, 0 for the positive text; None for a screen without questions.
     """
 
     kind: Kind
@@ -96,21 +96,21 @@ class Form:
 
 @dataclass(frozen=True)
 class Study:
-    """Everything that analysing answers needs.
+    """All facts that the analysis of answers needs.
 
     Attributes:
         data: name of the data.
-        kinds: names of the two kinds of text, the positive one first.
+        kinds: names of the two kinds of text, the positive kind first.
         models: names of the models.
-        concordance: mean over all pairs of the data of the product of two models' signs, which are 1 for the positive
-            text, -1 for the negative one and 0 for a tie; models x models.
-        pairs: pairs of the data that items were drawn from.
-        seed: seed of the drawing.
-        words: digest of what participants read on the page: consent, questions, and the languages.
-        items: what is compared.
-        forms: what each group of participants sees.
-        version: version of the file.
-        id: digest of the design, which files of answers name.
+        concordance: mean product of two models' signs over all pairs of the data, shape (models, models). A sign is 1
+            if the model prefers the positive text, -1 if it prefers the negative text, and 0 for a tie.
+        pairs: number of pairs of the data, from which items were drawn.
+        seed: seed of the random draws.
+        words: digest of the words of the page: consent, questions, and the languages.
+        items: items to compare.
+        forms: screens of each group of participants.
+        version: version of the file format.
+        id: digest of the design, which answer files quote.
     """
 
     data: str
@@ -137,15 +137,15 @@ class Study:
 
     @property
     def people(self) -> int:
-        """Number of participants that have a code."""
+        """Number of participants with a code."""
         return len(self.form_of)
 
     def named(self) -> Study:
-        """Return the study with its id, which changes whenever anything else in it does."""
+        """Return the study with its id, which changes with every other field."""
         return replace(self, id=digest([to_json(asdict(replace(self, id="")))]))
 
     def save(self, folder: Path) -> Path:
-        """Write the file; return its path."""
+        """Write the file and return its path."""
         path = folder / FILE
         write_atomic(path, sealed(asdict(self)))
         return path
@@ -160,16 +160,16 @@ def load_study(folder: Path) -> Study:
     """Read a study.
 
     Raises:
-        StoreError: there is none, it is damaged or of another version.
+        StoreError: the folder has no study, or the file is damaged or has another version.
     """
     path = folder / FILE
     data = read_bytes(path)
     if data is None:
-        raise StoreError(f"'{folder}' is not the folder of a study: it has no {FILE}; {_MEND}")
-    found = parse(data, _Version, path, _MEND).version
-    if found != VERSIONS["study"]:
-        raise StoreError(f"'{path}' is of version {found}, and only version {VERSIONS['study']} is read; {_MEND}")
-    study = parse(data, Study, path, _MEND)
+        raise StoreError(f"'{folder}' is not a study folder: it has no {FILE}; {_REMEDY}")
+    version = parse(data, _Version, path, _REMEDY).version
+    if version != VERSIONS["study"]:
+        raise StoreError(f"'{path}' has version {version}, not version {VERSIONS['study']}; {_REMEDY}")
+    study = parse(data, Study, path, _REMEDY)
     if not is_intact(data) or study.named().id != study.id:
-        raise StoreError(f"'{path}' was changed since it was written: its checksum does not fit; {_MEND}")
+        raise StoreError(f"'{path}' has been changed since it was written: its checksum does not match; {_REMEDY}")
     return study

@@ -8,8 +8,8 @@ import numpy as np
 
 from training.studies.design import CHECK, ITEM, REPEAT, Form, Screen
 
-_SIDES = ((0, 0), (0, 1), (1, 1), (1, 0))  # text that comes first, and text that is rated
-_LETTERS = "ACDEFHJKMNPRTUVWXY3479"  # letters of codes; none looks like another one in print
+_SIDES = ((0, 0), (0, 1), (1, 1), (1, 0))  # text at the first place, and rated text
+_LETTERS = "ACDEFHJKMNPRTUVWXY3479"  # letters of codes; all look different in print
 
 
 def make_forms(
@@ -17,17 +17,17 @@ def make_forms(
 ) -> list[Form]:
     """Return forms for all participants.
 
-    Items are dealt out at random to blocks of at most `each` items. A block has four forms, or two or one if there are
-    fewer people for it. Four forms are a Latin square: each begins at another quarter of the block, and each item comes
-    with its four combinations of the text that comes first and the text that is rated. Within a form, all combinations
-    are equally frequent, in random order. Repeats come at the end, checks at even distances.
+    Items are distributed at random over blocks of at most `each` items. A block has four forms, or two or one if it has
+    fewer people. Four forms are a Latin square: each begins at another quarter of the block, and each item has the four
+    combinations of first text and rated text. Within a form, all combinations are equally frequent, in random order.
+    Repeats come at the end, and checks at even distances.
 
     Args:
         items: keys of items.
-        people: number of participants, at least one for each block.
-        each: most items that one participant compares.
-        checks: attention checks in each form.
-        repeats: items of each form that come twice.
+        people: number of participants, at least 1 for each block.
+        each: maximum number of items that a participant compares.
+        checks: number of attention checks in each form.
+        repeats: number of items of each form that come twice.
 
     Raises:
         ValueError: there are fewer people than blocks.
@@ -39,10 +39,10 @@ def make_forms(
     turns = turns_of(people, blocks)
     names = [(block, turn) for turn in range(turns) for block in range(blocks)]
     codes: dict[tuple[int, int], list[str]] = {name: [] for name in names}
-    known: set[str] = set()
+    used: set[str] = set()
     for person in range(people):
         block, turn = names[person % len(names)]
-        codes[block, turn].append(_code(_form_name(block, turn), known, rng))
+        codes[block, turn].append(_code(_form_name(block, turn), used, rng))
     out = []
     for block in range(blocks):
         part = order[block::blocks]
@@ -54,7 +54,7 @@ def make_forms(
 
 
 def turns_of(people: int, blocks: int) -> int:
-    """Return the number of forms of a block: four, or two or one if there are fewer people for it.
+    """Return the number of forms of a block: 4, or 2 or 1 if the block has fewer people.
 
     >>> turns_of(24, 2), turns_of(7, 2), turns_of(3, 3)
     (4, 2, 1)
@@ -67,7 +67,7 @@ def _screens(
 ) -> list[Screen]:
     """Return the screens of one form of a block."""
     start = turn * len(part) // turns
-    shift = turn * (len(_SIDES) // turns)  # of two forms, each exchanges both sides of the other
+    shift = turn * (len(_SIDES) // turns)  # two forms exchange both sides of each other
     seen = [
         Screen(ITEM, part[i], *_SIDES[(int(labels[i]) + shift) % len(_SIDES)])
         for i in [*range(start, len(part)), *range(start)]
@@ -81,7 +81,7 @@ def _screens(
 
 
 def _form_name(block: int, turn: int) -> str:
-    """Return the name of a form: a letter (or more) for its block, a number for its place in the Latin square.
+    """Return the name of a form: letters for its block, and a number for its place in the Latin square.
 
     >>> _form_name(0, 0), _form_name(27, 3)
     ('A1', 'AB4')
@@ -94,10 +94,10 @@ def _form_name(block: int, turn: int) -> str:
     return f"{letters}{turn + 1}"
 
 
-def _code(form: str, known: set[str], rng: np.random.Generator) -> str:
-    """Return a code that no other participant has."""
+def _code(form: str, used: set[str], rng: np.random.Generator) -> str:
+    """Return a new code, and add it to `used`."""
     while True:
         code = f"{form}-{''.join(rng.choice(list(_LETTERS), 4))}"
-        if code not in known:
-            known.add(code)
+        if code not in used:
+            used.add(code)
             return code

@@ -1,4 +1,4 @@
-"""Pages for participants: one self-contained file for each form, which knows neither models nor kinds. No torch."""
+"""Pages for participants: one self-contained file for each form, without models and kinds of text. No torch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from training.studies.design import CHECK, ITEM, Form, Screen, Study
 
 
 def write_forms(study: Study, words: Mapping[str, Any], folder: Path, *, text_language: str) -> list[Path]:
-    """Write the page of each form; return the files.
+    """Write the page of each form and return the paths.
 
     Args:
         words: words of the page (`training.studies.language`).
-        text_language: language of the texts that are compared, as a tag of BCP 47, for screen readers.
+        text_language: language of the compared texts, a BCP 47 tag, for screen readers.
     """
     paths = []
     for form in study.forms:
@@ -31,7 +31,7 @@ def write_forms(study: Study, words: Mapping[str, Any], folder: Path, *, text_la
 
 
 def _page_content(study: Study, form: Form, words: Mapping[str, Any], text_language: str) -> dict[str, Any]:
-    """Return what the page of a form knows: words, codes, and texts in the order of the form."""
+    """Return the data of the page of a form: words, codes, and texts in the order of the form."""
     return {
         "id": study.id,
         "form": form.name,

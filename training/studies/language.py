@@ -1,4 +1,4 @@
-"""Words of the page in a language: a JSON file with the keys of `languages/en.json`. No torch."""
+"""Words of the page in one language: a JSON file with the keys of `languages/en.json`. No torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FOLDER = files("training.studies") / "languages"
 
 
 def load_words(name: str) -> dict[str, Any]:
-    """Read the words of a language that is shipped, or of a JSON file.
+    """Read the words of an included language, or of a JSON file.
 
     Raises:
-        UserError: there is no such file, or it lacks a word, has another one, or a word is no text.
+        UserError: the file cannot be read, lacks a key, has an unknown key, or has a value that is not a text.
     """
     english: dict[str, Any] = json.loads((_FOLDER / "en.json").read_text(encoding="utf-8"))
     if name in _SHIPPED:
@@ -30,7 +30,7 @@ def load_words(name: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         fault = getattr(error, "strerror", None) or reason(error)
         raise UserError(
-            f"cannot read the language {quoted(name)}: {fault}; give en, de, or a JSON file with the keys of "
+            f"cannot read the language {quoted(name)}: {fault}; give en, de or a JSON file with the keys of "
             "training/studies/languages/en.json"
         ) from error
     _check(words, english, name, "")
@@ -39,23 +39,27 @@ def load_words(name: str) -> dict[str, Any]:
 
 
 def check_tag(name: str, tag: str) -> None:
-    """Raise `UserError` unless a text is a language tag (BCP 47), by which screen readers choose a voice."""
+    """Raise `UserError` unless a text is a language tag (BCP 47), from which screen readers choose a voice."""
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
-        raise UserError(f"{name}: {quoted(tag)} is not a language tag, such as en, de or pt-BR")
+        raise UserError(f"{name}: {quoted(tag)} is not a language tag; give one such as en, de or pt-BR")
 
 
 def _check(words: Any, english: Any, name: str, where: str) -> None:
-    """Raise `UserError` unless words have the form of the English ones, and their placeholders."""
+    """Raise `UserError` unless words have the structure and the placeholders of the English words."""
     place = f"{quoted(name)}{where and f' at {where}'}"
     if isinstance(english, dict):
         if not isinstance(words, dict):
             raise UserError(f"{place} is not a mapping of keys to texts")
         for key in english:
             if key not in words:
-                raise UserError(f"{place} lacks {quoted(key)}")
+                raise UserError(
+                    f"{place} lacks the key {quoted(key)}; translate it from training/studies/languages/en.json"
+                )
         for key in words:
             if key not in english:
-                raise UserError(f"{place} has {quoted(key)}, which English has not")
+                raise UserError(
+                    f"{place} has the unknown key {quoted(key)}; use the keys of training/studies/languages/en.json"
+                )
             _check(words[key], english[key], name, f"{where}[{key}]")
     elif isinstance(english, list):
         if not isinstance(words, list) or len(words) != len(english):

@@ -11,17 +11,17 @@ _MARKERS = "osD^vP"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito
 
 
-def draw(found: Sequence[Power]) -> Picture:
-    """Draw a panel for each number of items; a line for each difference, with intervals of the simulation."""
-    items = sorted({power.design.items for power in found})
-    sizes = list(dict.fromkeys((power.measure, power.size) for power in found))
+def draw(powers: Sequence[Power]) -> Picture:
+    """Draw a panel for each number of items, with a line and simulation intervals for each difference."""
+    items = sorted({power.design.items for power in powers})
+    sizes = list(dict.fromkeys((power.measure, power.size) for power in powers))
     picture = Picture(2.2 + 2.2 * len(items), 3.6, layout="constrained")
     panels = picture.subplots(1, len(items), sharey=True, squeeze=False)[0]
     for panel, count in zip(panels, items, strict=True):
         for number, (measure, size) in enumerate(sizes):
             line = [
                 power
-                for power in found
+                for power in powers
                 if power.design.items == count and (power.measure, power.size) == (measure, size)
             ]
             if not line:
@@ -40,9 +40,9 @@ def draw(found: Sequence[Power]) -> Picture:
         panel.axhline(80, color="0.6", linewidth=1, linestyle=":")
         panel.set_title(f"{count} pairs of texts", fontsize=10)
         panel.set_xlabel("participants")
-        panel.set_xticks(sorted({power.design.people for power in found}))
+        panel.set_xticks(sorted({power.design.people for power in powers}))
         panel.set_ylim(-3, 103)
-    panels[0].set_ylabel("studies that find it, %")
+    panels[0].set_ylabel("studies that find the difference, %")
     handles = {
         label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
@@ -50,6 +50,6 @@ def draw(found: Sequence[Power]) -> Picture:
     picture.alt = "Share of simulated studies that find a difference. " + " ".join(
         f"{power.design.people} people, {power.design.items} pairs, {power.measure} {power.size:g}: "
         f"{100 * power.share:.0f} %."
-        for power in found
+        for power in powers
     )
     return picture

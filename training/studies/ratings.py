@@ -1,4 +1,4 @@
-"""Ratings of a study in the form that `--blv` reads, and the correlation of each model's scores with them. No torch."""
+"""Ratings of a study in the format that `--blv` reads, and their correlation with each model's scores. No torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOWHERE = "no article is known"
 
 
 def write_ratings(study: Study, responses: Sequence[Response], study_folder: Path, out: Path) -> RatedTexts | None:
-    """Write a folder that `--blv` reads, and load it; None if no text was rated.
+    """Write a folder that `--blv` reads, and return its content; return None if no text was rated.
 
     Raises:
         UserError: an image of the study cannot be read.
@@ -47,17 +47,17 @@ def write_ratings(study: Study, responses: Sequence[Response], study_folder: Pat
         try:
             write_atomic(out / FOLDER / IMAGES / source.name, read_file(source, MOST_IMAGE))
         except OSError as error:
-            raise UserError(f"cannot read '{source}': {reason(error)}; take the whole folder of the study") from error
+            raise UserError(f"cannot read '{source}': {reason(error)}; restore the whole study folder") from error
     write_atomic(out / FOLDER / RATINGS, csv_text(pd.DataFrame(rows)))
     return load_blv(out / FOLDER)
 
 
 def agreement_with_ratings(study: Study, responses: Sequence[Response], rated: RatedTexts) -> list[MetricNumber]:
-    """Return correlations of each model and of length with mean ratings, ceilings, and paired differences of models.
+    """Return ceilings, correlations of models and of length with mean ratings, and paired differences of models.
 
     Args:
-        rated: what `write_ratings` returned for the responses. Its texts are in the order in which they were rated
-            first, and may be spelled otherwise: a table protects texts that a spreadsheet would take for formulas.
+        rated: result of `write_ratings` for the responses. Its texts are in the order of their first ratings. Their
+            spelling can differ, because a table protects texts that a spreadsheet would take for formulas.
     """
     places = list(dict.fromkeys((key, text) for key, text, *_ in ratings_of(study, responses)))
     scored = [_scored(model, [study.by_key[key].scores[model][text] for key, text in places]) for model in study.models]

@@ -1,4 +1,4 @@
-"""Report of a study: tables, the page, and what the terminal prints. No torch."""
+"""Report of a study: tables, the page, and the text for the terminal. No torch."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from training.studies.sampling import STRATA
 PAGE = "study.html"
 _WIDTH, _LEFT, _ROW = 640, 200, 34  # of the picture, in pixels
 _RIGHT = 20
-_LONGEST = 26  # letters of a name in the picture
+_LONGEST = 26  # characters of a name in the picture
 _STRATA = {"most": "most", "middle": "neither most nor least", "least": "least"}
-_UNITS = {  # measures of care that are no shares
+_UNITS = {  # formats of the measures of care that are not shares
     "seconds on a screen, median": "{:.1f}",
     "seconds, factor of ten screens later": "{:.2f}",
     "people who failed one": "{:.0f}",
@@ -55,7 +55,7 @@ _UNITS = {  # measures of care that are no shares
 
 @dataclass(frozen=True)
 class _Mark:
-    """One row of the picture; places are pixels from the left."""
+    """Row of the picture, with places in pixels from the left."""
 
     name: str
     words: str
@@ -68,7 +68,7 @@ class _Mark:
 def write_analysis(
     study: Study, responses: Sequence[Response], study_folder: Path, out: Path, notes: Sequence[str]
 ) -> str:
-    """Write all files of an analysis; return the text for the terminal."""
+    """Write all files of an analysis and return the text for the terminal."""
     numbers = study_numbers(study, responses)
     rated = write_ratings(study, responses, study_folder, out)
     if rated is not None:
@@ -85,12 +85,12 @@ def write_analysis(
     write_atomic(out / PAGE, render("study-report.html.j2", _page_values(study, numbers, people, notes)))
     blocks = [*_terminal_blocks(study, numbers), cli.wrapped(finding(study, numbers))]
     head = "".join(f"note: {note}\n" for note in notes) + people
-    links = f"look at  {out / PAGE}  in a browser\n         {out / 'results.csv'}  every digit"
+    links = f"look at  {out / PAGE}  in a browser\n         {out / 'results.csv'}  in full precision"
     return "\n\n".join([head, *blocks, links])
 
 
 def _page_values(study: Study, numbers: Sequence[MetricNumber], people: str, notes: Sequence[str]) -> dict[str, Any]:
-    """Return what the template needs."""
+    """Return the values of the template."""
     return {
         "title": f"Readers' choices: {study.data}",
         "people": people,
@@ -125,40 +125,41 @@ def _terminal_blocks(study: Study, numbers: Sequence[MetricNumber]) -> list[str]
     if strengths := _strengths(numbers):
         tables.append([["strength (Bradley-Terry)", "log"], *strengths])
     blocks = ["\n".join(cli.folded(table)) for table in tables]
-    care = [[of if of != ALL else "choices", measure, value] for of, measure, value in _care(numbers)]
+    care = [[subset if subset != ALL else "choices", measure, value] for subset, measure, value in _care(numbers)]
     blocks.append("\n".join(cli.aligned(care, left=2)))
     return blocks + ([terminal_tables(numbers)] if metrics_in(numbers) else [])
 
 
 def finding(study: Study, numbers: Sequence[MetricNumber]) -> str:
-    """Return sentences on which model's texts readers prefer, and on what speaks against it."""
+    """Return sentences on the model whose texts readers prefer, and a warning if the longer text does as well."""
     sentences = []
     first, *others = study.models
     for other in others:
         name = f"{other}{MINUS}{first}"
         apart, all_pairs = find(numbers, DIFFER, name, CHOSEN_OF_BOTH), find(numbers, ALL, name, CHOSEN)
         if apart is None or all_pairs is None:
-            sentences.append(f"{other} and {first} prefer the same text in all pairs that were compared.")
+            sentences.append(f"{other} and {first} prefer the same text in all compared pairs.")
             continue
         if math.isnan(apart.low):
-            verdict = "there are too few people or texts for an interval"
+            verdict = "too few people or texts for an interval"
         elif apart.low > 0.5:
-            verdict = f"readers side with {other}"
+            verdict = f"readers agree with {other}"
         elif apart.high < 0.5:
-            verdict = f"readers side with {first}"
+            verdict = f"readers agree with {first}"
         else:
-            verdict = "readers side with neither beyond chance"
+            verdict = "neither model agrees with readers beyond chance"
         sentences.append(
             f"Where {other} and {first} differ, readers choose the text of {other} in {percent(apart)} %: {verdict}."
         )
     longer = find(numbers, ALL, LONGER, CHOSEN)
     best = max(
-        (found for model in study.models if (found := find(numbers, ALL, model, CHOSEN))), key=lambda each: each.value
+        (number for model in study.models if (number := find(numbers, ALL, model, CHOSEN))),
+        key=lambda number: number.value,
     )
     if longer is not None and longer.value >= best.value:
         sentences.append(
-            f"The longer text is chosen in {percent(longer)} %, at least as often as the text of any model: length "
-            "alone does as well."
+            f"Readers choose the longer text in {percent(longer)} %, at least as often as the text of any model: "
+            "length alone predicts their choices as well."
         )
     return " ".join(sentences)
 
@@ -181,17 +182,17 @@ def _picture(study: Study, numbers: Sequence[MetricNumber]) -> list[_Mark]:
 
 
 def _preferences(study: Study, numbers: Sequence[MetricNumber]) -> list[list[str]]:
-    """Return a line for each model and rule: choices of its text by all, by attentive people, by the mixed model."""
+    """Return a row for each model and rule: choices of its text by all, by attentive people, by the mixed model."""
     checked = any(number.of == ATTENTIVE for number in numbers)
     lines = []
     for name in rivals_of(study):
-        every, attentive, mixed = (percent(find(numbers, of, name, CHOSEN)) for of in (ALL, ATTENTIVE, MIXED))
+        every, attentive, mixed = (percent(find(numbers, subset, name, CHOSEN)) for subset in (ALL, ATTENTIVE, MIXED))
         lines.append([name, every, attentive if checked else "all passed", mixed])
     return lines
 
 
 def _short(name: str) -> str:
-    """Return the end of a long name, as wide as the picture has room for."""
+    """Return a name, shortened at its start to the space in the picture."""
     return name if len(name) <= _LONGEST else f"…{name[-_LONGEST + 1 :]}"
 
 
@@ -208,8 +209,8 @@ def _tables(study: Study, numbers: Sequence[MetricNumber]) -> list[tuple[str, li
     tables = []
     for rival in rivals_of(study):
         lines = []
-        for title, (of, measure) in rows.items():
-            number = find(numbers, of, rival, measure)
+        for title, (subset, measure) in rows.items():
+            number = find(numbers, subset, rival, measure)
             if number is not None:
                 value = f"{percent(number)} %" if measure == CHOSEN else f"{points(number)} points"
                 lines.append([title, value, str(number.n)])
@@ -230,7 +231,7 @@ def _strengths(numbers: Sequence[MetricNumber]) -> list[list[str]]:
 
 
 def _care(numbers: Sequence[MetricNumber]) -> list[list[str]]:
-    """Return lines on order, fatigue and attention: of what, measure, value with unit and interval."""
+    """Return rows on order, fatigue and attention: subject, measure, and value with unit and interval."""
     lines = []
     for number in numbers:
         if number.part != CARE:
@@ -242,7 +243,7 @@ def _care(numbers: Sequence[MetricNumber]) -> list[list[str]]:
 
 
 def _correlations(numbers: Sequence[MetricNumber]) -> list[list[str]]:
-    """Return for each metric its correlation with each question, and that given length of the overall one."""
+    """Return for each metric its correlation with each question, and with the overall question given length."""
     return [
         [
             metric,

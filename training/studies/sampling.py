@@ -1,4 +1,4 @@
-"""Choice of the pairs of a study: more of those on which models disagree, with weights that undo it. No torch."""
+"""Choice of the pairs of a study, with a preference for disagreement of models that weights undo. No torch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from interp.stats import settled
 
 MOST, MIDDLE, LEAST = STRATA = ("most", "middle", "least")
-_OUTER = 0.25  # share of the pairs on which models disagree most, of those on which they disagree least, and of items
+_OUTER = 0.25  # share of pairs in each of the strata "most" and "least", and share of items from each of them
 
 
 @dataclass(frozen=True)
 class _ChosenPair:
-    """One chosen pair.
+    """Chosen pair.
 
     Attributes:
         pair: row of the pair.
         stratum: name of its stratum.
-        weight: pairs that it stands for.
+        weight: number of pairs that the chosen pair stands for.
     """
 
     pair: int
@@ -30,7 +30,7 @@ class _ChosenPair:
 
 
 def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[_ChosenPair]:
-    """Choose pairs by `training.studies.rule`; all of them, each with weight 1, if there are no more than n.
+    """Choose pairs by `training.studies.rule`; choose all, with weights of 1, if there are at most n pairs.
 
     Args:
         scores: scores of both texts by each model, shape (models, 2, pairs).
@@ -41,7 +41,7 @@ def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[_C
 
     >>> rng = np.random.default_rng(0)
     >>> chosen = choose_pairs(rng.normal(size=(2, 2, 40)), 12, rng)
-    >>> [sum(one.stratum == name for one in chosen) for name in STRATA], sum(one.weight for one in chosen)
+    >>> [sum(pair.stratum == name for pair in chosen) for name in STRATA], sum(pair.weight for pair in chosen)
     ([5, 3, 4], 40.0)
     """
     if n < len(STRATA):
@@ -59,7 +59,7 @@ def choose_pairs(scores: ArrayLike, n: int, rng: np.random.Generator) -> list[_C
 
 
 def disagreement_order(scores: ArrayLike) -> NDArray[np.int64]:
-    """Return the rows of pairs, those on which models disagree most first.
+    """Return the rows of pairs, ordered from most to least disagreement of the models.
 
     Args:
         scores: scores of both texts by each model, shape (models, 2, pairs).
@@ -73,7 +73,11 @@ def disagreement_order(scores: ArrayLike) -> NDArray[np.int64]:
 
 
 def usual_weights(n: int, total: int | None = None) -> list[float]:
-    """Return the weights of n items that are chosen from some number of pairs, by default from very many.
+    """Return the weights of n chosen items.
+
+    Args:
+        n: number of items.
+        total: number of pairs from which items are chosen; by default 100 n.
 
     >>> [round(weight / 1000, 3) for weight in usual_weights(8, 8000)]
     [0.667, 0.667, 0.667, 2.0, 2.0, 0.667, 0.667, 0.667]
@@ -83,7 +87,7 @@ def usual_weights(n: int, total: int | None = None) -> list[float]:
 
 
 def _strata(total: int) -> dict[str, range]:
-    """Return the ranks of each stratum among all pairs; a stratum without any is left out."""
+    """Return the ranks of each stratum among all pairs, without empty strata."""
     outer = max(1, round(_OUTER * total))
     least = max(outer, total - outer)
     strata = {MOST: range(min(outer, total)), MIDDLE: range(outer, least), LEAST: range(least, total)}
@@ -91,11 +95,11 @@ def _strata(total: int) -> dict[str, range]:
 
 
 def _numbers(strata: Mapping[str, range], n: int) -> dict[str, int]:
-    """Return how many pairs are drawn from each stratum: at least one, at most all, n together."""
+    """Return the number of pairs to draw from each stratum: at least 1, at most all, with a sum of n."""
     sizes = {name: len(ranks) for name, ranks in strata.items()}
     total = sum(sizes.values())
-    own = {MOST: _OUTER * n, MIDDLE: 0.0, LEAST: _OUTER * n}
-    wanted = {name: own[name] + (1 - 2 * _OUTER) * n * size / total for name, size in sizes.items()}
+    reserved = {MOST: _OUTER * n, MIDDLE: 0.0, LEAST: _OUTER * n}
+    wanted = {name: reserved[name] + (1 - 2 * _OUTER) * n * size / total for name, size in sizes.items()}
     drawn = {name: min(size, max(1, int(wanted[name]))) for name, size in sizes.items()}
     while (missing := n - sum(drawn.values())) != 0:
         step = 1 if missing > 0 else -1

@@ -1,4 +1,4 @@
-"""Simulated participants: answers with a known preference, and with biases, to try a design before anybody is asked.
+"""Simulated participants: answers with a known preference and with biases, to try a design before the study begins.
 No torch."""
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from interp.stats import RaterVariances
 from training.studies.design import CHECK, PLACES, Form, Study, StudyItem
 from training.studies.responses import Answer, Response
 
-OVERALL = RaterVariances(0.144, 0.455, 1.104)  # of ratings by blind and low-vision readers (Kreiss et al. 2022)
+OVERALL = RaterVariances(0.144, 0.455, 1.104)  # ratings by blind and low-vision readers (Kreiss et al. 2022)
 _MEAN_RATING = 3.0
 _MEDIAN_SECONDS = 25.0
 
 
 @dataclass(frozen=True)
 class Readers:
-    """Simulated participants: whose side they take, how they vary, and their biases.
+    """Preference, variances and biases of simulated participants.
 
-    A participant prefers the text that a model prefers if u = μ + person + item + rest > 0, in which person, item and
-    rest are normal with the three variances, and μ gives the wanted preference. A repeat keeps the person and the item.
+    A participant prefers the text that the model prefers if u = μ + person + item + rest > 0. The terms person, item
+    and rest are normal with the three variances, and μ gives the requested preference. A repeated screen keeps the
+    terms person and item.
 
     Attributes:
-        model: model whose choices participants tend to share; or a kind of text.
-        preference: probability that they do, from 0 to 1, on average over people and items, before biases.
-        variances: of people, items and the rest, of which only the ratios matter.
-        order: added to u for the text that comes first, in standard deviations of u.
-        length: added to u for the longer text, in standard deviations of u.
+        model: model that participants follow, or a kind of text.
+        preference: probability of a choice that follows the model, over people and items, before biases.
+        variances: variances of people, of items, and of the rest; only their ratios matter.
+        order: bias added to u for the first text, in standard deviations of u.
+        length: bias added to u for the longer text, in standard deviations of u.
         inattention: probability that a participant answers a screen at random.
     """
 
@@ -44,7 +45,7 @@ class Readers:
 
 
 def latent_mean(preference: float, total: float = 1.0) -> float:
-    """Return μ with P(μ + noise > 0) = preference, for normal noise of a variance.
+    """Return μ with P(μ + noise > 0) = preference, for normal noise with the variance `total`.
 
     >>> round(latent_mean(0.6), 4), latent_mean(0.5)
     (0.2533, 0.0)
@@ -55,10 +56,10 @@ def latent_mean(preference: float, total: float = 1.0) -> float:
 
 
 def true_preferences(study: Study, readers: Readers) -> dict[str, float]:
-    """Return for each model the share of choices, over all pairs of the data, that are for its text; without biases.
+    """Return for each model the share of choices of its text, over all pairs of the data, without biases.
 
     Raises:
-        ValueError: readers follow no model of the study.
+        ValueError: the followed model is not in the study.
     """
     if readers.model not in study.models:
         raise ValueError(f"readers follow {readers.model}, which is not one of {', '.join(study.models)}")
@@ -68,17 +69,18 @@ def true_preferences(study: Study, readers: Readers) -> dict[str, float]:
 
 
 def simulate(study: Study, readers: Readers, seed: int, people: Sequence[str] | None = None) -> list[Response]:
-    """Return the answers of all participants, or of those whose codes are given.
+    """Return the answers of all participants.
 
     Args:
-        seed: of everything that is random.
+        seed: seed of all random draws.
+        people: codes of participants to keep; None keeps all.
 
     Raises:
-        ValueError: readers follow no model and no kind of the study.
+        ValueError: the followed name is neither a model nor a kind of text of the study.
     """
     if readers.model not in (*study.models, *study.kinds):
-        known = ", ".join((*study.models, *study.kinds))
-        raise ValueError(f"readers follow {readers.model}, which is not one of {known}")
+        names = ", ".join((*study.models, *study.kinds))
+        raise ValueError(f"readers follow {readers.model}, which is not one of {names}")
     rng = np.random.default_rng([seed, 38])
     variances = readers.variances
     total = variances.people + variances.items + variances.rest
@@ -86,8 +88,8 @@ def simulate(study: Study, readers: Readers, seed: int, people: Sequence[str] | 
     quality = {(item.key, text): rng.normal(0, math.sqrt(variances.items)) for item in study.items for text in (0, 1)}
     out = []
     for code, form in study.form_of.items():
-        own = float(rng.normal(0, math.sqrt(variances.people)))
-        answers = _answers(study, form, readers, own, of_items, quality, total, rng)
+        effect = float(rng.normal(0, math.sqrt(variances.people)))
+        answers = _answers(study, form, readers, effect, of_items, quality, total, rng)
         if people is None or code in people:
             out.append(Response(study.id, form.name, code, "en", tuple(answers), simulated=True))
     return out
@@ -97,13 +99,13 @@ def _answers(
     study: Study,
     form: Form,
     readers: Readers,
-    own: float,
+    effect: float,
     of_items: Mapping[str, float],
     quality: Mapping[tuple[str, int], float],
     total: float,
     rng: np.random.Generator,
 ) -> list[Answer]:
-    """Return the answers of one participant, whose own part of u is given."""
+    """Return the answers of one participant, whose term of u is `effect`."""
     mean, size = latent_mean(readers.preference, total), math.sqrt(total)
     answers = []
     for number, screen in enumerate(form.screens):
@@ -115,7 +117,7 @@ def _answers(
         else:
             item = study.by_key[screen.item]
             target = _target(item, study, readers.model, coin)
-            u = mean + own + of_items[item.key] + noise * math.sqrt(readers.variances.rest)
+            u = mean + effect + of_items[item.key] + noise * math.sqrt(readers.variances.rest)
             u += readers.order * size * (1 if screen.first == target else -1)
             u += readers.length * size * (1 - 2 * abs(item.longer - target))
             text = target if u > 0 else 1 - target
@@ -124,7 +126,7 @@ def _answers(
             place = int(coin < 0.5)
         rated: dict[str, int] = {}
         if screen.rated is not None:
-            level = _MEAN_RATING + own + quality[screen.item, screen.rated]
+            level = _MEAN_RATING + effect + quality[screen.item, screen.rated]
             rated = {
                 question: int(np.clip(round(level + float(more)), 1, 5))
                 for question, more in zip(QUESTIONS, ratings, strict=True)
@@ -134,7 +136,7 @@ def _answers(
 
 
 def _target(item: StudyItem, study: Study, model: str, coin: float) -> int:
-    """Return the text that readers tend to choose: that of a kind, or that which a model prefers."""
+    """Return the text that readers tend to choose: the text of a kind, or the text that a model prefers."""
     if model in study.kinds:
         return study.kinds.index(model)
     choice = item.choice(model)

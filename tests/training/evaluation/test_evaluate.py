@@ -148,7 +148,7 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(model: str, concadia: 
 
 
 def test_interventions_have_the_sources_that_were_trained_with(model: str, lora: Path, rotations: Path, tmp_path: Path):
-    """By default, sources are those of the run's training or of the facts of a rotation file, else random."""
+    """Default sources are those of the run's training or of the facts of a rotation file, else random."""
     paired = tune(model, tmp_path / "paired", "--limit", "60", "--sources", "paired")
     with_facts = tmp_path / "told.safetensors"
     basis = Rotation.load(rotations / "right.safetensors").basis

@@ -1,4 +1,4 @@
-"""Checks change what they say, and nothing else."""
+"""Checks change only what their names say."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def items_of(texts=TEXTS, groups="aabbc") -> list[Item]:
 
 
 def variants(name: str, items=None, seed: int = 0) -> dict[int, Item]:
-    (found,) = variants_of(items_of() if items is None else items, [name], seed)
-    return dict(zip(found.rows, found.items, strict=True))
+    (variants,) = variants_of(items_of() if items is None else items, [name], seed)
+    return dict(zip(variants.rows, variants.items, strict=True))
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -49,8 +49,8 @@ def test_any_texts_can_be_checked_and_the_same_seed_gives_the_same_items(pairs, 
     assert every == again
     alone = variants_of(items, [every[-1].name], seed)  # a check does not depend on the others
     assert alone == every[-1:]
-    for one in every:
-        for row, item in zip(one.rows, one.items, strict=True):
+    for variants in every:
+        for row, item in zip(variants.rows, variants.items, strict=True):
             assert item.group == items[row].group
             assert (item.text, item.image, item.context) != (items[row].text, items[row].image, items[row].context)
 
@@ -75,7 +75,7 @@ def test_words_are_kept_repeated_or_replaced():
     items = items_of()
     for row, item in variants("shuffled words", items).items():
         assert Counter(item.text.split()) == Counter(items[row].text.split())
-    assert 4 not in variants("shuffled words")  # of one word twice there is no other order
+    assert 4 not in variants("shuffled words")  # one word twice has no other order
     assert variants("exact repetition")[2].text == "Two apples. Two apples"
     names = variants("other names")
     assert set(names) == {0, 1, 3}
@@ -100,8 +100,8 @@ def test_errors_go_both_ways():
 
 def test_an_item_alone_has_only_checks_of_its_own_words():
     item = items_of(["A comet in Velmo"], "a")
-    found = {one.name for one in variants_of(item, list(CHECKS), 0) if len(one)}
-    assert found == {"shuffled words", "other objects", "irrelevant sentence", "exact repetition"}
+    names = {variants.name for variants in variants_of(item, list(CHECKS), 0) if len(variants)}
+    assert names == {"shuffled words", "other objects", "irrelevant sentence", "exact repetition"}
 
 
 def test_choices_are_spread():

@@ -34,16 +34,16 @@ def test_every_check_has_outcomes_with_intervals_for_each_metric(made: Path, sma
     frame = numbers(made).reset_index()
     plain = frame[~frame["metric"].str.contains("−")]
     assert set(plain["metric"]) == {small.name, f"{small.name}, in context", "length", "concreteness"}
-    own = plain[plain["metric"] == small.name]
-    assert set(own["of"]) == set(CHECKS) - {"context of another article"}
+    rows_of_model = plain[plain["metric"] == small.name]
+    assert set(rows_of_model["of"]) == set(CHECKS) - {"context of another article"}
     assert (plain.groupby(["of", "metric"])["value"].sum() - 1).abs().max() < 1e-9
     assert frame[frame["metric"].str.startswith(f"{small.name}, in context −")]["of"].nunique() == len(
-        own["of"].unique()
+        rows_of_model["of"].unique()
     )
 
 
 def test_the_items_can_be_scored_elsewhere(made: Path, tmp_path: Path, capsys):
-    """Scores of `items.csv` in a file give the numbers that the same metric has here."""
+    """A file with the scores of a metric gives the numbers of the metric itself."""
     items = pd.read_json(made / "items.jsonl", lines=True)
     assert items["item"].is_unique
     items["score"] = items["text"].str.len()
@@ -78,7 +78,7 @@ def test_a_stopped_benchmark_goes_on_to_the_same_files(made: Path, small, tmp_pa
         assert (out / name).read_bytes() == (made / name).read_bytes(), name
     times = {path: path.stat().st_mtime_ns for path in (out / "cells").glob("*.json")}
     assert metric.main(["--model", small.name, *SMALL, "--out", str(out)]) == 0
-    assert {path: path.stat().st_mtime_ns for path in times} == times  # nothing is scored again
+    assert {path: path.stat().st_mtime_ns for path in times} == times  # no item is scored again
 
 
 def test_words_alone_are_compared_without_a_model(tmp_path: Path):
@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_one_line(arguments, quoted, capsys, tmp_path: Pa
 
 @pytest.mark.slow
 def test_published_metrics_agree_with_readers_as_published(published: Path, tmp_path: Path):
-    """The table of the shared data's README, and the ceiling and the order of pairs."""
+    """Numbers are those of the README of the shared data, with the ceiling and the order of pairs."""
     folder = published / "blv"
     clipscore = tmp_path / "clipscore.csv"
     shutil.copy(folder / "reference_clipscores.csv", clipscore)
@@ -125,8 +125,8 @@ def test_published_metrics_agree_with_readers_as_published(published: Path, tmp_
     }
     questions = ("overall", "imaginability", "relevance", "irrelevance")
     for name, values in expected.items():
-        found = [round(frame[question, name, "pearson"], 4) for question in questions]
-        assert found == pytest.approx(values, abs=1e-4)
+        correlations = [round(frame[question, name, "pearson"], 4) for question in questions]
+        assert correlations == pytest.approx(values, abs=1e-4)
     assert frame["overall", "spurts_scores", "pearson given length"] == pytest.approx(0.210, abs=5e-4)
     orders = [round(100 * frame["overall", name, "order within images"], 1) for name in expected]
     assert orders == [53.8, 67.0, 78.0]

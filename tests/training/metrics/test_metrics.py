@@ -35,7 +35,13 @@ def test_a_score_that_knows_no_order_stays_the_same_under_shuffling_and_longer_i
     variants = variants_of(items, list(CHECKS), 0)
     scored = [
         MetricScores(
-            metric, metric.score("", items), {one.name: metric.score(one.name, one.items) for one in variants}, None
+            metric,
+            metric.score("", items),
+            {
+                variants_of_check.name: metric.score(variants_of_check.name, variants_of_check.items)
+                for variants_of_check in variants
+            },
+            None,
         )
         for metric in baselines()
     ]
@@ -45,10 +51,10 @@ def test_a_score_that_knows_no_order_stays_the_same_under_shuffling_and_longer_i
     assert rows["exact repetition", "length", "better"].value == 1.0
     assert rows["exact repetition", "concreteness", "same"].value == 1.0
     assert rows["irrelevant sentence", "length", "worse"].value == 0.0
-    assert not any(of == "image of another article" for of, _, _ in rows)  # neither reads an image
-    for (of, metric, measure), row in rows.items():
+    assert not any(subject == "image of another article" for subject, _, _ in rows)  # neither metric reads an image
+    for (subject, metric, measure), row in rows.items():
         if measure == "worse" and " − " not in metric:
-            total = sum(rows[of, metric, outcome].value for outcome in ("worse", "same", "better"))
+            total = sum(rows[subject, metric, outcome].value for outcome in ("worse", "same", "better"))
             assert total == pytest.approx(1.0)
             assert row.part == CHECKED
 
@@ -65,10 +71,12 @@ def test_a_metric_does_not_differ_from_itself_and_identical_texts_change_nothing
     images = torch.nn.functional.normalize(torch.randn(20, small.embed_dim), dim=1)
     same = [replace(item, name="copy") for item in items]
     for each in metrics_of_clip(small, "small", images, contextual=True):  # each embeds its texts again
-        rival = next(one for one in metrics_of_clip(small, "small", images, contextual=True) if one.name == each.name)
+        rival = next(
+            metric for metric in metrics_of_clip(small, "small", images, contextual=True) if metric.name == each.name
+        )
         left = MetricScores(each, each.score("", items), {"shuffled words": rival.score("", same)}, None)
-        found = numbers_of([left], items, [Variants("shuffled words", tuple(range(20)), tuple(same))], None)
-        assert [(row.measure, row.value) for row in found] == [("worse", 0.0), ("same", 1.0), ("better", 0.0)]
+        numbers = numbers_of([left], items, [Variants("shuffled words", tuple(range(20)), tuple(same))], None)
+        assert [(row.measure, row.value) for row in numbers] == [("worse", 0.0), ("same", 1.0), ("better", 0.0)]
 
 
 def test_the_contextual_score_is_that_of_its_formula(generator: torch.Generator):
@@ -82,7 +90,7 @@ def test_the_contextual_score_is_that_of_its_formula(generator: torch.Generator)
     size = [np.linalg.norm(each, axis=1) for each in (t, c)]
     expected = size[1] * cosine(t, c) + size[0] * (cosine(t, i) - cosine(t, c))
     agree("contextual score", contextual_scores(image, text, context).numpy(), expected)
-    unchanged = contextual_scores(image, text, text)  # a context that says the same adds nothing but its length
+    unchanged = contextual_scores(image, text, text)  # a context with the same text only adds its length
     np.testing.assert_allclose(unchanged.numpy(), size[0] * cosine(t, i), atol=1e-12)
 
 
@@ -104,8 +112,8 @@ def test_the_score_of_a_clip_with_context_and_with_a_neutral_subspace(small: Cli
     texts, around = (
         embed_texts(small, each, unit=False) for each in ([i.text for i in items], [i.context for i in items])
     )
-    found = contextual_scores(features.embeddings, texts, around)
-    np.testing.assert_allclose(context.score("", items), found.double().numpy(), atol=1e-6)
+    expected = contextual_scores(features.embeddings, texts, around)
+    np.testing.assert_allclose(context.score("", items), expected.double().numpy(), atol=1e-6)
     assert len({plain.key, context.key, neutral.key}) == 3
     assert (context.versus, neutral.versus, "context" in context.reads, "context" in plain.reads) == (
         "small",
@@ -128,11 +136,11 @@ def test_texts_that_are_not_read_to_the_end_are_counted_and_left_out_once(small:
     images = torch.nn.functional.normalize(torch.randn(20, small.embed_dim), dim=1)
     variants = variants_of(items, ["irrelevant sentence"], 0)
     (metric,) = metrics_of_clip(small, "small", images)
-    changed = {one.name: metric.score(one.name, one.items) for one in variants}
-    cut = {one.name: metric.cut(one.items) for one in variants}
+    changed = {changed_items.name: metric.score(changed_items.name, changed_items.items) for changed_items in variants}
+    cut = {changed_items.name: metric.cut(changed_items.items) for changed_items in variants}
     scored = MetricScores(metric, metric.score("", items), changed, None, metric.cut(items), cut)
     rows = {row.measure: row for row in numbers_of([scored], items, variants, None)}
-    assert (rows["cut"].value, rows["same"].value) == (0.5, 0.5)  # what is added is not read
+    assert (rows["cut"].value, rows["same"].value) == (0.5, 0.5)  # the added text is not read
     assert (rows["same, nothing cut"].value, rows["same, nothing cut"].n) == (0.0, 10)
 
 
@@ -144,7 +152,7 @@ def test_a_file_of_scores(tmp_path: Path):
     metric = given_metric(str(path), {"unchanged": items})
     assert metric.score("unchanged", items).tolist() == [0.5, 0.25]
     assert metric.name == "mine"
-    other = [items[0], replace(items[1], text="another text")]  # of the same pair, but not what was scored
+    other = [items[0], replace(items[1], text="another text")]  # the same pair, but not the scored text
     with raises(DataError, path, 1, 2, "'4.jpg'"):
         given_metric(str(path), {"unchanged": other})
     path.write_text("item,score\n3.jpg,0.5\n3.jpg,0.7\n")

@@ -18,15 +18,15 @@ def pairs_of(n: int, seed: int = 0) -> PairSet:
     return PairSet(
         "invented",
         tuple(
-            Pair(f"p{i}", f"{i} " + "a" * own, f"{i} " + "b" * other, "test", f"g{i // 2}", f"About {i // 2}")
-            for i, (own, other) in enumerate(letters)
+            Pair(f"p{i}", f"{i} " + "a" * length, f"{i} " + "b" * other, "test", f"g{i // 2}", f"About {i // 2}")
+            for i, (length, other) in enumerate(letters)
         ),
     )
 
 
 @pytest.fixture(scope="session")
 def make_study() -> Callable[..., Study]:
-    """A function that designs a study of invented pairs and scores; models agree with the first one in half of them."""
+    """Return a function that designs a study of invented pairs and scores; the models agree on half of the pairs."""
 
     def make(
         *, n: int = 200, models: int = 2, items: int = 24, people: int = 24, each: int = 24, seed: int = 0, **more: int

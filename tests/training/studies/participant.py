@@ -1,4 +1,4 @@
-"""A participant who has a keyboard alone, for pages of studies in a browser."""
+"""A participant with a keyboard only, for study pages in a browser."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.report.browser import opened
 from training.studies.design import Form
 from training.studies.responses import Answer, Response
 
-_PATIENCE = 10.0  # seconds that a download may take
+_PATIENCE = 10.0  # maximum seconds of a download
 
 
 _PAINTED = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
 
 
 def press(browser: Any, *keys: str) -> None:
-    """Press keys one after the other; after each Enter, wait until the page has painted what followed."""
+    """Press keys in turn; after each Enter, wait until the page has painted the result."""
     start = 0
     for end, key in enumerate(keys, 1):
         if key == Keys.ENTER or end == len(keys):
@@ -30,20 +30,20 @@ def press(browser: Any, *keys: str) -> None:
             start = end
 
 
-def open_again(browser: Any, page: Path, *, known: bool) -> None:
-    """Open a page that has stored answers, or none; Chromium may take a moment to pass storage to a new page."""
+def open_again(browser: Any, page: Path, *, begun: bool) -> None:
+    """Open a page with or without stored answers; Chromium can take a moment to pass storage to a new page."""
     end = time.monotonic() + _PATIENCE
     opened(browser, page)
-    while browser.title.startswith("Welcome back") != known:
+    while browser.title.startswith("Welcome back") != begun:
         assert time.monotonic() < end, browser.title
         time.sleep(0.1)
         opened(browser, page)
 
 
 def enter(browser: Any, page: Path, code: str) -> None:
-    """Open the page, consent, and go on to the first screen."""
+    """Open the page, consent, and continue to the first screen."""
     opened(browser, page)
-    if browser.title.startswith("Welcome back"):  # somebody else was here
+    if browser.title.startswith("Welcome back"):  # answers of another participant are stored
         press(browser, Keys.TAB, Keys.TAB, Keys.ENTER)
     press(browser, Keys.TAB, Keys.SPACE, Keys.TAB, code.lower(), Keys.ENTER)
     press(browser, Keys.TAB, Keys.ENTER)
@@ -58,7 +58,7 @@ def keys_of(answer: Answer) -> list[str]:
 
 
 def fill_in(browser: Any, page: Path, form: Form, response: Response, folder: Path) -> Path:
-    """Answer every screen as a response says, and save the file; returns it."""
+    """Answer every screen as in a response, save the file, and return the file."""
     enter(browser, page, response.code)
     assert len(response.answers) == len(form.screens)
     for answer in response.answers:
@@ -86,11 +86,11 @@ def without_times(path: Path) -> dict[str, Any]:
 
 
 _SILENT = ("none", "generic", "InlineTextBox", "RootWebArea", "LineBreak", "StaticText", "LabelText", "Legend", "form")
-_OF_TEXT = ("paragraph", "alert", "status")  # have no name of their own
+_OF_TEXT = ("paragraph", "alert", "status")  # roles without a name
 
 
 def outline(browser: Any) -> str:
-    """List what a screen reader finds on the page, one line for each thing: role, name or text, and state."""
+    """Return the tree that a screen reader reads, one line for each node: role, name or text, and state."""
     nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     by_id = {node["nodeId"]: node for node in nodes}
     lines: list[str] = []
@@ -108,7 +108,7 @@ def outline(browser: Any) -> str:
         shown = not node.get("ignored") and role not in _SILENT
         if shown:
             name = text(node) if role in _OF_TEXT else value(node, "name")
-            state = {one["name"]: one["value"].get("value") for one in node.get("properties", [])}
+            state = {entry["name"]: entry["value"].get("value") for entry in node.get("properties", [])}
             marks = [str(state["level"])] if role == "heading" else []
             marks += ["checked"] if state.get("checked") == "true" else []
             marks += ["focused"] if state.get("focused") else []

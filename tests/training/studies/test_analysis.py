@@ -1,4 +1,4 @@
-"""What an analysis says is what simulated readers are made to do."""
+"""Analyses recover the true effects of simulated readers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from training.studies.power import Design, power_of_preference
 from training.studies.simulation import OVERALL, Readers, latent_mean, simulate, true_preferences
 
 
-def number(numbers: list[MetricNumber], of: str, metric: str, measure: str = CHOSEN) -> MetricNumber:
-    found = find(numbers, of, metric, measure)
-    assert found is not None
-    return found
+def number(numbers: list[MetricNumber], subject: str, metric: str, measure: str = CHOSEN) -> MetricNumber:
+    row = find(numbers, subject, metric, measure)
+    assert row is not None
+    return row
 
 
 def test_the_share_is_the_weighted_mean_of_items(make_study):
@@ -42,7 +42,7 @@ def test_the_share_is_the_weighted_mean_of_items(make_study):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_intervals_hold_the_truth(make_study, seed: int):
-    """Of people and texts that are samples; seen 95 to 98 of 100."""
+    """People and texts are samples; in 100 simulations, 95 to 98 intervals hold the truth."""
     study = make_study(n=400, models=2, items=30, people=24, each=30, seed=seed)
     readers = Readers("updated", 0.65)
     truth = true_preferences(study, readers)
@@ -83,10 +83,10 @@ def test_intervals_hold_the_truth_where_texts_differ_much_and_few_count_most(ite
 def test_power_is_the_share_of_simulated_studies_that_find_the_preference(make_study):
     study = make_study(n=400, items=30, people=24, each=15)
     readers = Readers("updated", 0.62)
-    found = np.mean([_preferences(study, readers, 1000 + run)["updated"].low > 0.5 for run in range(800)])
+    share = np.mean([_preferences(study, readers, 1000 + run)["updated"].low > 0.5 for run in range(800)])
     predicted = power_of_preference(Design.of_study(study), 0.62, OVERALL, simulations=800, seed=0)
-    assert 0.2 < found < 0.95
-    assert abs(predicted.share - found) < 0.05
+    assert 0.2 < share < 0.95
+    assert abs(predicted.share - share) < 0.05
 
 
 def test_biases_are_seen_where_they_act(make_study):
@@ -201,6 +201,8 @@ def test_scores_that_differ_by_rounding_tie(make_study):
 @pytest.mark.parametrize("people", [1, 2, 3])
 def test_small_pilots_have_numbers_and_no_intervals(make_study, people: int):
     study = make_study(items=4, people=people, each=4, models=3)
-    responses = [replace(one, answers=one.answers[:2]) for one in simulate(study, Readers("updated", 0.7), people)]
+    responses = [
+        replace(response, answers=response.answers[:2]) for response in simulate(study, Readers("updated", 0.7), people)
+    ]
     numbers = study_numbers(study, responses)
     assert np.isnan(number(numbers, ALL, "updated").low)

@@ -60,9 +60,9 @@ def test_four_forms_are_a_latin_square():
         ]
         for item in (screen.item for screen in forms[0].screens if screen.kind == ITEM)
     }
-    for found in cells.values():
-        assert Counter((first, rated) for _, first, rated in found) == Counter([(0, 0), (0, 1), (1, 0), (1, 1)])
-        assert len({place // 3 for place, *_ in found}) == 4  # each quarter once
+    for screens in cells.values():
+        assert Counter((first, rated) for _, first, rated in screens) == Counter([(0, 0), (0, 1), (1, 0), (1, 1)])
+        assert len({place // 3 for place, *_ in screens}) == 4  # each quarter once
 
 
 @given(st.integers(8, 40), st.integers(0, 50))
@@ -72,7 +72,7 @@ def test_within_a_form_nothing_can_be_foreseen(items: int, seed: int):
         sides = Counter((screen.first, screen.rated) for screen in form.screens)
         assert max(sides.values()) - min(sides.values()) <= 1
     first = [screen.first for screen in forms_of(40, 24, 40, checks=0, repeats=0, seed=seed)[0].screens]
-    same = sum(one == other for one, other in pairwise(first))
+    same = sum(form == other for form, other in pairwise(first))
     assert 8 < same < 31  # of 39; the chance of less is 1 in 10,000
 
 

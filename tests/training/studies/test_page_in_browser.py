@@ -35,12 +35,12 @@ def pages(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nobody_was_here(browser: Any, study: Study, pages: Path) -> None:
-    """Empty the storage that all files share in this browser."""
+def empty_storage(browser: Any, study: Study, pages: Path) -> None:
+    """Empty the storage, which all files share in this browser."""
     opened(browser, page_of(pages, study, 0))
     browser.execute_script("localStorage.clear()")
     for number in range(len(study.forms)):
-        open_again(browser, page_of(pages, study, number), known=False)
+        open_again(browser, page_of(pages, study, number), begun=False)
 
 
 def page_of(pages: Path, study: Study, number: int) -> Path:
@@ -51,15 +51,15 @@ def test_two_people_answer_by_keyboard_and_their_files_say_what_they_chose(
     browser: Any, study: Study, pages: Path, tmp_path: Path
 ):
     requested(browser)
-    responses = [one for one in simulate(study, Readers("updated", 0.7), 0) if one.code in _two(study)]
+    responses = [response for response in simulate(study, Readers("updated", 0.7), 0) if response.code in _two(study)]
     for response in responses:
         form = study.form_of[response.code]
         path = fill_in(browser, pages / f"form-{form.name}.html", form, response, tmp_path)
         kept = response.save(tmp_path / "expected")
         assert without_times(path) == without_times(kept)
     assert all(address.startswith(("file:", "blob:", "data:")) for address in requested(browser))
-    found, _, problems = read_responses([str(tmp_path)], study)
-    assert (len(found), problems) == (2, [])
+    saved, _, problems = read_responses([str(tmp_path)], study)
+    assert (len(saved), problems) == (2, [])
 
 
 def _two(study: Study) -> list[str]:
@@ -82,13 +82,13 @@ def lines(*parts: str) -> list[str]:
 
 
 def seen(browser: Any) -> list[str]:
-    """Return the outline as soon as something has the focus, which the tree learns a little late."""
+    """Return the outline as soon as an element has the focus, which reaches the tree with a delay."""
     for _ in range(20):
-        found = [line.strip() for line in outline(browser).splitlines()]
-        if any("focused" in line.split() for line in found):
+        lines = [line.strip() for line in outline(browser).splitlines()]
+        if any("focused" in line.split() for line in lines):
             break
         time.sleep(0.05)
-    return found
+    return lines
 
 
 def test_a_screen_reader_finds_everything_on_every_screen(browser: Any, study: Study, pages: Path):
@@ -224,19 +224,19 @@ def test_nothing_is_lost_when_the_browser_is_closed_half_way(study: Study, pages
 
 def test_two_people_on_one_computer_keep_apart(browser: Any, study: Study, pages: Path):
     form = study.forms[1]
-    one, other = form.codes[:2]
+    code, other = form.codes[:2]
     responses = {each.code: each for each in simulate(study, Readers("updated", 0.7), 3)}
     page = page_of(pages, study, 1)
-    enter(browser, page, one)
-    press(browser, *keys_of(responses[one].answers[0]), Keys.TAB, Keys.TAB, Keys.ENTER)
-    open_again(browser, page, known=True)
+    enter(browser, page, code)
+    press(browser, *keys_of(responses[code].answers[0]), Keys.TAB, Keys.TAB, Keys.ENTER)
+    open_again(browser, page, begun=True)
     press(browser, Keys.TAB, Keys.TAB, Keys.ENTER)  # another code
     press(browser, Keys.TAB, Keys.SPACE, Keys.TAB, other, Keys.ENTER, Keys.TAB, Keys.ENTER)
     assert f"heading 1 focused Screen 1 of {len(form.screens)}" in seen(browser)
     assert not any("checked" in line.split() for line in seen(browser))
     press(browser, *keys_of(responses[other].answers[0]))
-    open_again(browser, page, known=True)
-    press(browser, Keys.TAB, Keys.TAB, Keys.ENTER, Keys.TAB, Keys.SPACE, Keys.TAB, one, Keys.ENTER)
+    open_again(browser, page, begun=True)
+    press(browser, Keys.TAB, Keys.TAB, Keys.ENTER, Keys.TAB, Keys.SPACE, Keys.TAB, code, Keys.ENTER)
     assert f"heading 1 focused Screen 2 of {len(form.screens)}" in seen(browser)
 
 
@@ -286,15 +286,15 @@ def test_texts_that_try_to_be_more_than_text_are_text(browser: Any, make_study, 
     assert browser.execute_script("return window.broken") is None
     texts = browser.find_elements(By.CSS_SELECTOR, "p.text")
     first = hostile.forms[0].screens[0].first
-    assert [one.get_attribute("textContent") for one in texts] == [harm, f"{harm}{first}", f"{harm}{1 - first}"]
-    assert [one.get_attribute("lang") for one in texts] == ["en"] * 3
+    assert [element.get_attribute("textContent") for element in texts] == [harm, f"{harm}{first}", f"{harm}{1 - first}"]
+    assert [element.get_attribute("lang") for element in texts] == ["en"] * 3
     assert browser.execute_script("return document.documentElement.lang") == "de"
     assert browser.find_element(By.CSS_SELECTOR, "h1").text == "Seite 1 von 3"
 
 
 @pytest.mark.thorough
 def test_24_people_by_keyboard(browser: Any, make_study, tmp_path: Path):
-    """Their files are analysed as those of `study simulate`; the interval holds the preference that they have."""
+    """The analysis of their files equals that of `study simulate`, and the interval holds the true preference."""
     study = make_study(n=200, items=20, people=24, each=20)
     pages = write_forms(study, load_words("en"), tmp_path / "pages", text_language="en")
     readers = Readers("updated", 0.7)
@@ -302,12 +302,14 @@ def test_24_people_by_keyboard(browser: Any, make_study, tmp_path: Path):
     for response in responses:
         form = study.form_of[response.code]
         fill_in(browser, pages[0].with_name(f"form-{form.name}.html"), form, response, tmp_path)
-    found, _, problems = read_responses([str(tmp_path)], study)
+    saved, _, problems = read_responses([str(tmp_path)], study)
     assert problems == []
-    by_keyboard, by_file = study_numbers(study, found), study_numbers(study, responses)
+    by_keyboard, by_file = study_numbers(study, saved), study_numbers(study, responses)
     timed = "seconds"
-    assert [one for one in by_keyboard if timed not in one.measure] == [
-        one for one in by_file if timed not in one.measure
+    assert [number for number in by_keyboard if timed not in number.measure] == [
+        number for number in by_file if timed not in number.measure
     ]
-    (own,) = [one for one in by_keyboard if (one.of, one.metric, one.measure) == (ALL, "updated", CHOSEN)]
-    assert own.low <= true_preferences(study, readers)["updated"] <= own.high
+    (updated,) = [
+        number for number in by_keyboard if (number.of, number.metric, number.measure) == (ALL, "updated", CHOSEN)
+    ]
+    assert updated.low <= true_preferences(study, readers)["updated"] <= updated.high

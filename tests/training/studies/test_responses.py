@@ -1,4 +1,4 @@
-"""Files of answers that are damaged, doubled, mixed up or hostile: one line each, and nothing is counted twice."""
+"""Answer files that are damaged, doubled, mixed up or hostile: one line each, and no answer counts twice."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def spoiled(path: Path, change) -> Path:
 
 def test_what_the_page_saves_is_read_as_it_is(answered):
     study, responses, folder = answered
-    found, notes, problems = read_responses([str(folder)], study)
-    assert (found, notes, problems) == (sorted(responses, key=lambda each: each.code), [], [])
+    kept, notes, problems = read_responses([str(folder)], study)
+    assert (kept, notes, problems) == (sorted(responses, key=lambda each: each.code), [], [])
 
 
 def test_text_that_was_copied_is_read_and_other_files_are_told_of(answered):
@@ -48,8 +48,8 @@ def test_text_that_was_copied_is_read_and_other_files_are_told_of(answered):
     (folder / f"{name}.json").rename(folder / f"{name}.txt")
     (folder / "letter.pdf").write_bytes(b"%PDF")
     (folder / ".hidden").write_bytes(b"")
-    found, notes, problems = read_responses([str(folder)], study)
-    assert (len(found), problems) == (8, [])
+    kept, notes, problems = read_responses([str(folder)], study)
+    assert (len(kept), problems) == (8, [])
     (note,) = notes
     assert "letter.pdf" in note
 
@@ -58,8 +58,8 @@ def test_a_copy_is_counted_once_and_other_answers_by_the_same_person_are_refused
     study, responses, folder = answered
     code = responses[0].code
     copy = Path(shutil.copy(folder / f"answers-{code}.json", folder / f"answers-{code} (1).json"))
-    found, notes, problems = read_responses([str(folder), str(copy)], study)
-    assert len(found) == 8
+    kept, notes, problems = read_responses([str(folder), str(copy)], study)
+    assert len(kept) == 8
     assert (len(notes), problems) == (1, [])
     spoiled(copy, lambda content: content["answers"][0].update(seconds=1.5))
     (problem,) = problems_of(study, folder)
@@ -132,6 +132,6 @@ def test_who_stops_early_is_counted_and_who_answers_nothing_is_left_out(answered
     study, responses, folder = answered
     replace(responses[0], answers=responses[0].answers[:5]).save(folder)
     replace(responses[1], answers=()).save(folder)
-    found, notes, problems = read_responses([str(folder)], study)
-    assert (len(found), len(notes), problems) == (7, 2, [])
+    kept, notes, problems = read_responses([str(folder)], study)
+    assert (len(kept), len(notes), problems) == (7, 2, [])
     assert any(responses[1].code in note for note in notes)

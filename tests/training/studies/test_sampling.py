@@ -1,4 +1,4 @@
-"""Pairs are chosen by a rule, with weights that undo it."""
+"""Choice of pairs by a rule, with weights that undo the rule."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def test_weights_sum_to_the_pairs_and_no_pair_comes_twice(n: int, total: int, se
     rng = np.random.default_rng(seed)
     scores = rng.normal(size=(2, 2, total))
     chosen = choose_pairs(scores, n, rng)
-    assert len(chosen) == min(n, total) == len({one.pair for one in chosen})
-    assert sum(one.weight for one in chosen) == pytest.approx(total)
+    assert len(chosen) == min(n, total) == len({pair.pair for pair in chosen})
+    assert sum(pair.weight for pair in chosen) == pytest.approx(total)
     rank = {pair: place for place, pair in enumerate(disagreement_order(scores))}
     outer = max(1, round(total / 4))
-    for one in chosen:
-        assert (one.stratum == MOST) == (rank[one.pair] < outer)
-        assert (one.stratum == LEAST) == (rank[one.pair] >= max(outer, total - outer))
+    for pair in chosen:
+        assert (pair.stratum == MOST) == (rank[pair.pair] < outer)
+        assert (pair.stratum == LEAST) == (rank[pair.pair] >= max(outer, total - outer))
 
 
 def test_a_quarter_goes_to_each_end_and_a_half_to_all():
     rng = np.random.default_rng(0)
     chosen = choose_pairs(rng.normal(size=(3, 2, 400)), 64, rng)
-    assert [sum(one.stratum == name for one in chosen) for name in STRATA] == [24, 16, 24]
-    assert [one.weight for one in chosen] == usual_weights(64, 400)
+    assert [sum(pair.stratum == name for pair in chosen) for name in STRATA] == [24, 16, 24]
+    assert [pair.weight for pair in chosen] == usual_weights(64, 400)
     assert sum(usual_weights(64)) == pytest.approx(6400)
 
 
@@ -46,8 +46,8 @@ def test_weighted_means_are_unbiased_and_plain_ones_are_not():
     weighted, plain = [], []
     for _ in range(400):
         chosen = choose_pairs(scores, 15, rng)
-        values = np.array([differ[one.pair] for one in chosen], dtype=float)
-        weighted.append(np.average(values, weights=[one.weight for one in chosen]))
+        values = np.array([differ[pair.pair] for pair in chosen], dtype=float)
+        weighted.append(np.average(values, weights=[pair.weight for pair in chosen]))
         plain.append(values.mean())
     error = np.std(weighted) / np.sqrt(400)
     assert abs(np.mean(weighted) - differ.mean()) < 4 * error

@@ -22,7 +22,7 @@ SMALL = ("--data", "toy", "--limit", "240", "--items", "12", "--people", "8", "-
 
 @pytest.fixture(scope="module")
 def made(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of the toy model and one with random weights, and the answers of simulated participants."""
+    """Make a study of the toy model and a model with random weights, and simulate answers."""
     folder = tmp_path_factory.mktemp("study")
     out = folder / "out"
     consent = folder / "consent.txt"
@@ -35,22 +35,22 @@ def made(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_holds_what_the_help_says(made: Path):
-    found = load_study(made)
+    study = load_study(made)
     codes = pd.read_csv(made / "codes.csv")
     assert codes["code"].is_unique
-    assert set(codes["code"]) == set(found.form_of)
+    assert set(codes["code"]) == set(study.form_of)
     for page in set(codes["page"]):
         text = (made / page).read_text(encoding="utf-8")
         assert "We ask.\\nAnd you answer.\\n\\nThank you." in text
         assert "http:" not in text
         assert "https:" not in text
-        # blind to what is studied
-        known = text.partition('id="study">')[2].partition("</script>")[0]
-        assert len(known) > 1000
-        assert not any(name in known for name in (*found.models, *found.kinds, "stratum", "weight"))
+        # blind to models and kinds
+        data = text.partition('id="study">')[2].partition("</script>")[0]
+        assert len(data) > 1000
+        assert not any(name in data for name in (*study.models, *study.kinds, "stratum", "weight"))
     items = pd.read_csv(made / "items.csv")
-    assert items["weight"].sum() == pytest.approx(found.pairs)
-    assert {f"{name}.png" for name in (item.image for item in found.items)} == {
+    assert items["weight"].sum() == pytest.approx(study.pairs)
+    assert {f"{name}.png" for name in (item.image for item in study.items)} == {
         path.name for path in (made / "images").iterdir()
     }
 
@@ -64,7 +64,7 @@ def test_the_same_seed_makes_the_same_study(made: Path, small, tmp_path: Path):
         other = tmp_path / f"other-{number}"
         options = [*SMALL, *consent, *change, "--out", str(other)]
         assert study.main(["make", "--models", f"toy,{small.name}", *options]) == 0
-        assert load_study(other).id != load_study(made).id  # files of answers to other words do not fit
+        assert load_study(other).id != load_study(made).id  # answer files for other words do not fit
         for page in other.glob("*.html"):
             text = page.read_text(encoding="utf-8")
             assert not any(kind in text for kind in load_study(other).kinds)
@@ -122,7 +122,7 @@ REFUSED = {
     "no consent": (["make", "--models", "toy,MODEL", "--consent", "missing.txt"], "missing.txt"),
     "a full folder": (["make", "--models", "toy,MODEL", "--out", "MADE"], "MADE"),
     "no study": (["simulate", "--study", "missing"], "missing"),
-    "prefer nobody": (["simulate", "--study", "MADE", "--prefer", "someone"], "someone"),
+    "prefer an unknown model": (["simulate", "--study", "MADE", "--prefer", "someone"], "someone"),
     "sure": (["simulate", "--study", "MADE", "--preference", "1"], "1"),
     "inattention": (["simulate", "--study", "MADE", "--inattention", "2"], "2"),
     "no answers": (["analyse", "missing", "--study", "MADE"], "missing"),
@@ -199,14 +199,14 @@ def test_simulated_answers_never_overwrite_those_of_people(made: Path, tmp_path:
     path = tmp_path / "answers-A1-QQQQ.json"
     path.write_text('{"study": "1"}')
     refused(study.main(["simulate", "--study", str(made), "--out", str(tmp_path)]), capsys, path.name)
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert [path_in_folder.name for path_in_folder in tmp_path.iterdir()] == [path.name]
 
 
 def test_answers_without_a_choice_are_refused(made: Path, tmp_path: Path, capsys):
     path = next((made / "simulated").iterdir())
     content = json.loads(path.read_text())
     screens = load_study(made).form_of[content["code"]].screens
-    content["answers"] = [one for one in content["answers"] if screens[one["screen"]].kind == "check"]
+    content["answers"] = [answer for answer in content["answers"] if screens[answer["screen"]].kind == "check"]
     (tmp_path / path.name).write_text(json.dumps(content))
     refused(study.main(["analyse", str(tmp_path), "--study", str(made), "--out", str(tmp_path / "out")]), capsys)
     assert not (tmp_path / "out").exists()
