@@ -40,12 +40,12 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
     bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
     rotations = {name: Rotation(basis, Site("text", LAYER)) for name, basis in bases.items()}
-    one = bases["64"]
+    basis = bases["64"]
     attributor = MediatedIntegratedGradients(clip, rotations["64"], routes=("through",))
 
     def ours_one() -> np.ndarray:
-        found = attributor.attribute(tokens, image, n_steps=STEPS)
-        return found.tokens["through"]  # type: ignore[union-attr]
+        attributions = attributor.attribute(tokens, image, n_steps=STEPS)
+        return attributions.tokens["through"]  # type: ignore[union-attr]
 
     def ours_all() -> dict[str, np.ndarray]:
         shared, through = integrate(clip, tokens, image, LAYER, rotations, PathSettings(STEPS, routes=ROUTES))
@@ -58,7 +58,7 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
         return full | parts
 
     def peer_all(width: int) -> dict[str, np.ndarray]:
-        full = {"full": captum(clip, tokens, image, width, one, "full")}
+        full = {"full": captum(clip, tokens, image, width, basis, "full")}
         return full | {
             f"{name} {route}": captum(clip, tokens, image, width, basis, route)
             for name, basis in bases.items()
@@ -69,10 +69,10 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     title = f"mediated IG of a {LENGTH}-token text, {STEPS} steps, layer {LAYER}"
     least = [machine.seconds(gradient_work(clip, backward)) for backward in ([LAYER], [LAYER] * 6 + [12])]
     for width, name, barred in lengths if whole else lengths[:1]:
-        check({"z": ours_one()}, {"z": captum(clip, tokens, image, width, one, "through")})
+        check({"z": ours_one()}, {"z": captum(clip, tokens, image, width, basis, "through")})
         yield side_by_side(
             (f"{title}, one subspace", name),
-            partial(captum, clip, tokens, image, width, one, "through"),
+            partial(captum, clip, tokens, image, width, basis, "through"),
             ours_one,
             goal=(">=", 4.0) if barred else None,
             repeats=repeats,
@@ -103,13 +103,13 @@ def captum(clip: Clip, tokens: Tokens, image: Tensor, width: int, basis: Tensor,
         return functional.normalize(features, dim=-1) @ image[0]
 
     with stopped(clip, basis, end, route):
-        found = LayerIntegratedGradients(score, table).attribute(
+        attributions = LayerIntegratedGradients(score, table).attribute(
             padded(tokens.ids),
             baselines=padded(default_baselines(clip, tokens)),
             n_steps=STEPS,
             method="gausslegendre",
         )
-    return found.sum(-1)[:, : tokens.ids.shape[1]].double().detach().numpy()
+    return attributions.sum(-1)[:, : tokens.ids.shape[1]].double().detach().numpy()
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _seconds(tree: Path, model: str, data: str, out: Path) -> float:
         sys.executable,
         "-m",
         "training.finetune",
-        *(str(one) for pair in options.items() for one in pair),
+        *(str(word) for pair in options.items() for word in pair),
     ]
     place = os.environ | {"PYTHONPATH": str(tree), "CLIP_DESCRIPTIONS_CACHE": str(out.parent / "cache")}
     ran = subprocess.run(words, cwd=tree, env=place, capture_output=True, text=True, check=False)

@@ -49,6 +49,6 @@ def measure(repeats: int) -> Iterator[Result]:
 def _train(
     config: FinetuneConfig, clip: Clip, features: EmbeddedPairs, parts: Mapping[str, PairsAtSite] | None = None
 ) -> None:
-    own = replace(clip, model=copy.deepcopy(clip.model))
+    copied = replace(clip, model=copy.deepcopy(clip.model))
     with tempfile.TemporaryDirectory() as folder:
-        tune(config, own, features, Path(folder) / "run", Accelerator(cpu=True), parts=parts)
+        tune(config, copied, features, Path(folder) / "run", Accelerator(cpu=True), parts=parts)

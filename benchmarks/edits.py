@@ -50,12 +50,12 @@ def _step(clip: Clip, machine: Machine, length: int, goal: float | None, repeats
     tokens, images = random_tokens(clip, [length] * 2 * n, draw), random_images(clip, n)
     part = PairsAtSite(PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale), site)
     batches = torch.randperm(n, generator=torch.Generator().manual_seed(0)).split(PAIRS)
-    own, theirs = Trained(part), Trained(part)
-    losses = own_loss(part, own), peer_loss(clip, tokens, images, site, theirs)
-    check(losses, (own.leaves, theirs.leaves), batches[0])
+    ours, theirs = Trained(part), Trained(part)
+    losses = own_loss(part, ours), peer_loss(clip, tokens, images, site, theirs)
+    check(losses, (ours.leaves, theirs.leaves), batches[0])
     name = f"optimizer step of an edit, layer {LAYER}, k = {SIZE}, batch {BATCH}, T = {length}"
     least = machine.seconds(push_work(clip, LAYER, length, backward=True, size=SIZE))
-    step, peer = _stepping(own, losses[0], batches), _stepping(theirs, losses[1], batches)
+    step, peer = _stepping(ours, losses[0], batches), _stepping(theirs, losses[1], batches)
     yield side_by_side(
         (name, "a hook in a full forward pass (pyreft)"),
         peer,
@@ -93,19 +93,19 @@ def on_concadia(lengths: Sequence[int]) -> Iterator[Result]:
         started = time.perf_counter()
         pairs = PairRun(clean_texts(clip, tokens, [site]), images, clip.logit_scale)
         clean = (time.perf_counter() - started) / n
-        train, some, all_ = (
+        train, subset, all_ = (
             PairsAtSite(pairs.take(torch.arange(start, start + count)), site)
             for start, count in ((0, _ON_CONCADIA), (_ON_CONCADIA, small), (_ON_CONCADIA, large))
         )
-        _training(train, some, few)  # warm
-        found = []
+        _training(train, subset, few)  # warm
+        costs = []
         for _ in range(_REPEATS):
-            least, longer, wider = (_training(train, *rest) for rest in ((some, few), (some, many), (all_, few)))
+            least, longer, wider = (_training(train, *rest) for rest in ((subset, few), (subset, many), (all_, few)))
             step, look = (longer - least) / (many - few), (wider - least) / (2 * (large - small))
             start = least - few * step - 2 * small * look
-            found.append([start + EditConfig.max_steps * step + looks * _MOST_VAL * look, step, look])
-        low, value, high = np.percentile([each[0] for each in found], [25, 50, 75])
-        step, look = np.median([each[1:] for each in found], axis=0)
+            costs.append([start + EditConfig.max_steps * step + looks * _MOST_VAL * look, step, look])
+        low, value, high = np.percentile([each[0] for each in costs], [25, 50, 75])
+        step, look = np.median([each[1:] for each in costs], axis=0)
         yield Result(
             f"training an edit on Concadia, layer {layer}, k = {SIZE}, {_MOST_VAL} pairs of val (extrapolated)",
             "",
@@ -162,8 +162,8 @@ def peer_loss(clip: Clip, tokens: Tokens, images: Tensor, site: Site, change: Ca
     n, scale = len(images), clip.logit_scale
 
     def contrastive(logits: Tensor) -> Tensor:
-        own = torch.arange(len(logits))
-        return (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
+        diagonal = torch.arange(len(logits))
+        return (functional.cross_entropy(logits, diagonal) + functional.cross_entropy(logits.T, diagonal)) / 2
 
     def loss(rows: Tensor) -> Tensor:
         texts, shown = tokens.take(torch.cat([rows, rows + n])), images[rows]
@@ -178,14 +178,14 @@ def peer_loss(clip: Clip, tokens: Tokens, images: Tensor, site: Site, change: Ca
 
 def check(losses: Sequence[Loss], leaves: Sequence[Sequence[Tensor]], rows: Tensor) -> None:
     """Raise unless both sides have the same loss, and the same gradient of every leaf."""
-    own, peer = (loss(rows) for loss in losses)
-    torch.testing.assert_close(own, peer, atol=CLOSE, rtol=CLOSE)
-    gradients = [torch.autograd.grad(loss, each) for loss, each in zip((own, peer), leaves, strict=True)]
-    for one, other in zip(*gradients, strict=True):
+    ours, peer = (loss(rows) for loss in losses)
+    torch.testing.assert_close(ours, peer, atol=CLOSE, rtol=CLOSE)
+    gradients = [torch.autograd.grad(loss, each) for loss, each in zip((ours, peer), leaves, strict=True)]
+    for gradient, other in zip(*gradients, strict=True):
         largest = float(other.abs().max())
         if largest == 0:
             raise RuntimeError("a part of the edit has no gradient: there is nothing to compare")
-        torch.testing.assert_close(one, other, atol=1e-4 * largest, rtol=0)
+        torch.testing.assert_close(gradient, other, atol=1e-4 * largest, rtol=0)
 
 
 def _stepping(change: Trained, loss_of: Loss, batches: Sequence[Tensor]) -> Callable[[], object]:

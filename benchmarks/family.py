@@ -97,7 +97,7 @@ def write(member: Member, folder: Path) -> tuple[str, int]:
     """Save a model with random weights; return the value of `--model`, and the number of weights."""
     torch.manual_seed(0)
     model = CLIPModel(configuration(member))
-    count = sum(one.numel() for one in model.parameters())
+    count = sum(parameter.numel() for parameter in model.parameters())
     folder.mkdir()
     load_toy_tokenizer().save_pretrained(folder)
     if member.arch is not None:
@@ -134,7 +134,7 @@ def run(options: Options) -> int:
     if unknown := [part for part in wanted if not any(part in name for name in FAMILY)]:
         raise UserError(f"--only: no architecture is called '{unknown[0]}'; known: {', '.join(FAMILY)}")
     machine = measure_machine() if options.json is not None else None
-    found: dict[str, dict[str, Any]] = {}
+    models: dict[str, dict[str, Any]] = {}
     for name, member in FAMILY.items():
         if not any(part in name for part in wanted):
             continue
@@ -149,14 +149,14 @@ def run(options: Options) -> int:
             if member.arch is not None:  # its default end of text is the last of CLIP's own tokens
                 command += ["--tokenizer", "toy"]
             cost = sweep_cost(model, folder / "data", folder / "run", folder / "cache", command)
-        found[name] = {"weights": count, "layer": layer, "seconds": cost.seconds, "peak": cost.peak}
+        models[name] = {"weights": count, "layer": layer, "seconds": cost.seconds, "peak": cost.peak}
         print(
             f"{name}: {count / 1e6:.0f} million weights; layer {layer}, {size} directions: {cost.seconds / 60:.1f} min"
             f", at most {cost.peak / 1e9:.1f} GB",
             flush=True,
         )
         if machine is not None:  # after each architecture, since the last ones take hours
-            write_results(options.json, PROG, machine, {"pairs": PAIRS, "models": found})
+            write_results(options.json, PROG, machine, {"pairs": PAIRS, "models": models})
     return 0
 
 

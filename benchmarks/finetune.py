@@ -62,31 +62,31 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
     def trained(module: torch.nn.Module) -> list[torch.nn.Parameter]:
         return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
-    def own(module: Learner) -> Callable[[], object]:
+    def ours_step(module: Learner) -> Callable[[], object]:
         return stepping(trained(module), lambda batch: own_loss(module, batch, images, source))
 
     settings = f"layer {LAYER}, k = {SIZE}, rank {RANK}, {PAIRS} pairs"
-    found = side_by_side(
+    ratio = side_by_side(
         (f"IIT-DAS LoRA step, {settings}", "ours, behavioral"),
-        own(behavioral),
-        own(iit_das),
+        ours_step(behavioral),
+        ours_step(iit_das),
         goal=None,
         repeats=repeats,
         least=least,
     )
     # The bar is on the cost of our step relative to the behavioral step.
     yield replace(
-        found,
+        ratio,
         name=f"IIT-DAS / behavioral LoRA step, {settings}",
-        value=1 / found.value,
-        low=1 / found.high,
-        high=1 / found.low,
+        value=1 / ratio.value,
+        low=1 / ratio.high,
+        high=1 / ratio.low,
         goal=("<=", 1.25),
     )
     yield side_by_side(
         (f"IIT-DAS LoRA step, {settings}", "pyvene in the same loop"),
         stepping(parameters, peer_loss),
-        own(iit_das),
+        ours_step(iit_das),
         goal=(">=", 2.5),
         repeats=repeats,
         least=least,
@@ -137,14 +137,14 @@ def pyvene_loss(
         clean = scores(text(input_ids=batch.ids).last_hidden_state, batch.eot)
         handle.remove()
         # captions as bases first: description -> caption is the second half
-        known = seen[0][source_rows, batch.eot[source_rows]][:, None]
+        streams = seen[0][source_rows, batch.eot[source_rows]][:, None]
         ends = batch.eot[base_rows]
         places = [[[end] for end in ends.tolist()]]
         with parametrize.cached():
             _, out = model(
                 {"input_ids": batch.ids[base_rows]},
                 unit_locations={"sources->base": (places, places)},
-                source_representations=known,
+                source_representations=streams,
             )
         return counterfactual_loss(clean[base_rows], scores(out.last_hidden_state, ends))
 
@@ -152,21 +152,21 @@ def pyvene_loss(
 
 
 def _check(
-    ours: Learner, theirs: Sequence[torch.nn.Parameter], own: Callable[[], Tensor], peer: Callable[[], Tensor]
+    ours: Learner, theirs: Sequence[torch.nn.Parameter], ours_loss: Callable[[], Tensor], peer: Callable[[], Tensor]
 ) -> None:
     """Check that the loss and the gradient of every adapter agree.
 
     The last of `theirs` is the rotation, which is not compared because its coordinates differ.
     """
     adapters = [parameter for parameter in ours.model.parameters() if parameter.requires_grad]
-    losses = own(), peer()
+    losses = ours_loss(), peer()
     torch.testing.assert_close(*losses, atol=CLOSE, rtol=CLOSE)
     gradients = [torch.autograd.grad(losses[0], adapters), torch.autograd.grad(losses[1], theirs[: len(adapters)])]
     largest = max(float(grad.abs().max()) for grad in gradients[1])
     if largest == 0:
         raise RuntimeError("no adapter has a gradient: there is nothing to compare")
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, atol=CLOSE * largest, rtol=0)
+    for gradient, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, other, atol=CLOSE * largest, rtol=0)
 
 
 def step_work(clip: Clip, tokens: float) -> Work:

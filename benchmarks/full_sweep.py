@@ -88,8 +88,8 @@ class Parts:
 
         of_ends = []
         for end in ENDS:
-            of_counts = [along(*zip(*some, strict=True), steps) for some in self.cells[end]]
-            least = max(seconds for some in self.cells[end] for _, seconds in some)  # bound if slopes are noise
+            of_counts = [along(*zip(*measured, strict=True), steps) for measured in self.cells[end]]
+            least = max(seconds for measured in self.cells[end] for _, seconds in measured)  # bound if slopes are noise
             of_ends.append(max(least, along(MEASURED, of_counts, pairs)))
         return along(ENDS, of_ends, layer)
 
@@ -121,12 +121,19 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
     tokens = random_tokens(clip, draw.choice(lengths, 2 * pairs).tolist(), draw)
     sites = [Site("text", layer) for layer in LAYERS]
     clean = _seconds(lambda: clean_texts(clip, tokens, sites)) / pairs
-    some, image = tokens.take(torch.arange(texts)), random_images(clip, 1)
+    sample, image = tokens.take(torch.arange(texts)), random_images(clip, 1)
 
     def attribute() -> None:
         for row in torch.arange(texts).split(1):
-            one = some.take(row)
-            run_path(clip, one, image, LAYERS, PathSettings(20, baselines=default_baselines(clip, one)), TOLERANCE)
+            text_tokens = sample.take(row)
+            run_path(
+                clip,
+                text_tokens,
+                image,
+                LAYERS,
+                PathSettings(20, baselines=default_baselines(clip, text_tokens)),
+                TOLERANCE,
+            )
 
     text_seconds = _seconds(attribute) / texts
     run = clean_texts(clip, tokens, sites)
@@ -147,8 +154,10 @@ def measure(vision: CLIPConfig, text: CLIPConfig, lengths: Sequence[int], counts
                 cost = sweep_cost(folder / "model", here / "data", out, here / "cache", (*options, *limit))
                 sweep = load_sweep(out)
                 for layer in ENDS:
-                    of = [one["measures"] for place, one in sweep.cells.items() if place.layer == layer]
-                    taken, seconds = (float(np.mean([one[key] for one in of])) for key in ("das_steps", "seconds"))
+                    measures = [cell["measures"] for place, cell in sweep.cells.items() if place.layer == layer]
+                    taken, seconds = (
+                        float(np.mean([cell[key] for cell in measures])) for key in ("das_steps", "seconds")
+                    )
                     cells[layer][-1].append((taken, seconds))
                 print(f"  sweep of {count} pairs, {steps} steps: {cost.seconds / 60:.1f} min", flush=True)
             left = [path for part in ("cells", "rotations") for path in (out / part).glob("[!.]*")]
@@ -227,8 +236,8 @@ def _said(parts: Parts, hours: dict[int, dict[str, float]]) -> list[str]:
     cells = [
         f"layer {layer}: "
         + "; ".join(
-            f"with {pairs} pairs " + " and ".join(f"{seconds:.1f} s ({steps:.0f} steps)" for steps, seconds in of)
-            for pairs, of in zip(MEASURED, both, strict=True)
+            f"with {pairs} pairs " + " and ".join(f"{seconds:.1f} s ({steps:.0f} steps)" for steps, seconds in searches)
+            for pairs, searches in zip(MEASURED, both, strict=True)
         )
         + "".join(f"; with {pairs} and {most} steps {parts.cell(layer, pairs, most):.0f} s" for pairs in hours)
         for layer, both in parts.cells.items()
@@ -237,12 +246,12 @@ def _said(parts: Parts, hours: dict[int, dict[str, float]]) -> list[str]:
         f"  an image {parts.image:.3f} s, a pair's clean run {parts.pair:.4f} s, "
         f"a text's attributions {parts.text:.1f} s",
         "  a cell, with its share of a search, at",
-        *(f"  {one}" for one in cells),
+        *(f"  {line}" for line in cells),
         *(
             f"  the whole sweep of {pairs} pairs, hours of one core: "
-            f"{', '.join(f'{name} {value:.1f}' for name, value in some.items())}; "
+            f"{', '.join(f'{name} {value:.1f}' for name, value in part_hours.items())}; "
             f"memory of the clean run {parts.bytes_a_pair * pairs / 1e9:.0f} GB"
-            for pairs, some in hours.items()
+            for pairs, part_hours in hours.items()
         ),
         f"  {parts.bytes_a_pair / 1e6:.2f} MB a pair; a cell leaves {parts.bytes_a_cell / 1e6:.2f} MB on disk",
     ]

@@ -56,8 +56,8 @@ def scores(
     where = {"sources->base": length - 1}
 
     @torch.inference_mode()
-    def peer(known: Tensor | None = None) -> Tensor:
-        sources = {"sources": [{"input_ids": source.ids}]} if known is None else {"source_representations": known}
+    def peer(streams: Tensor | None = None) -> Tensor:
+        sources = {"sources": [{"input_ids": source.ids}]} if streams is None else {"source_representations": streams}
         _, out = model({"input_ids": base.ids}, unit_locations=where, **sources)
         return (embedded(clip, out, length) * images).sum(-1)
 
@@ -73,10 +73,10 @@ def scores(
     yield side_by_side((name, "pyvene"), peer, ours, goal=(">=", goal), repeats=repeats, inner=10, least=least)
     if not whole:
         return
-    known = runs[1].stream(rotation.site)[:, None]
-    torch.testing.assert_close(peer(known), peer(), atol=CLOSE, rtol=0)
+    streams = runs[1].stream(rotation.site)[:, None]
+    torch.testing.assert_close(peer(streams), peer(), atol=CLOSE, rtol=0)
     yield side_by_side(
-        (name, "pyvene, given the sources' streams"), lambda: peer(known), ours, goal=None, repeats=repeats, inner=10
+        (name, "pyvene, given the sources' streams"), lambda: peer(streams), ours, goal=None, repeats=repeats, inner=10
     )
 
 
@@ -93,26 +93,26 @@ def das_step(
     model, turn = intervenable(clip, layer, free, trained=True)
     base_ids, source_ids = tokens.ids.roll(n, 0), torch.cat([tokens.ids[source], tokens.ids[source + n]])
 
-    def peer_loss(known: Tensor | None = None) -> Tensor:
-        sources = {"sources": [{"input_ids": source_ids}]} if known is None else {"source_representations": known}
+    def peer_loss(streams: Tensor | None = None) -> Tensor:
+        sources = {"sources": [{"input_ids": source_ids}]} if streams is None else {"source_representations": streams}
         with parametrize.cached():
             _, out = model({"input_ids": base_ids}, unit_locations={"sources->base": length - 1}, **sources)
         logits = (embedded(clip, out, length) * images.repeat(2, 1)).sum(-1) * clip.logit_scale
         return counterfactual_loss(base_logits, logits)
 
-    own = torch.nn.Parameter(free.clone())
+    directions = torch.nn.Parameter(free.clone())
 
     def own_loss() -> Tensor:
-        swaps = [lambda base, other: swap_span(base, other, own)]
+        swaps = [lambda base, other: swap_span(base, other, directions)]
         return das_losses(pairs, site, swaps, source, base_logits, rows)[0]
 
     torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
-    _check_gradients(own, own_loss, turn, peer_loss)
-    known = pairs.run.take(torch.cat([source, source + n])).stream(site)[:, None]
-    torch.testing.assert_close(peer_loss(known), peer_loss(), atol=CLOSE, rtol=CLOSE)
+    _check_gradients(directions, own_loss, turn, peer_loss)
+    streams = pairs.run.take(torch.cat([source, source + n])).stream(site)[:, None]
+    torch.testing.assert_close(peer_loss(streams), peer_loss(), atol=CLOSE, rtol=CLOSE)
     name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
-    least, step = machine.seconds(push_work(clip, layer, length, backward=True)), stepper([own], own_loss)
-    peers = {"pyvene": peer_loss, "pyvene, given the sources' streams": partial(peer_loss, known)}
+    least, step = machine.seconds(push_work(clip, layer, length, backward=True)), stepper([directions], own_loss)
+    peers = {"pyvene": peer_loss, "pyvene, given the sources' streams": partial(peer_loss, streams)}
     for peer, loss in list(peers.items())[: 2 if whole else 1]:
         plain = peer == "pyvene"
         yield side_by_side(
@@ -127,26 +127,29 @@ def das_step(
 
 
 def _check_gradients(
-    own: torch.nn.Parameter, own_loss: Callable[[], Tensor], turn: torch.nn.Module, peer_loss: Callable[[], Tensor]
+    directions: torch.nn.Parameter,
+    own_loss: Callable[[], Tensor],
+    turn: torch.nn.Module,
+    peer_loss: Callable[[], Tensor],
 ) -> None:
     """Raise unless both losses change equally along the gradient, despite the different coordinates of the subspace.
 
     The projector R R' is common to both sides, so the derivative is compared along a move of the subspace that is given
     to both: R -> orthonormal(R + t M).
     """
-    (grad,) = torch.autograd.grad(own_loss(), own)
-    start, step = own.detach().clone(), 1e-2
+    (grad,) = torch.autograd.grad(own_loss(), directions)
+    start, step = directions.detach().clone(), 1e-2
     direction = grad / grad.norm()
     losses = []
     for sign in (1, -1):
         moved = orthonormal(start + sign * step * direction)
-        own.data = moved.clone()
+        directions.data = moved.clone()
         turn.weight = moved
         ours, theirs = float(own_loss().detach()), float(peer_loss().detach())
         if abs(ours - theirs) > CLOSE * max(1.0, abs(theirs)):
             raise RuntimeError(f"the losses differ after a move: {ours} and {theirs}")
         losses.append(theirs)
-    own.data = start
+    directions.data = start
     turn.weight = start
     slope = (losses[0] - losses[1]) / (2 * step)
     if abs(slope - float(grad.norm())) > 0.02 * abs(slope):

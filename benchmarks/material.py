@@ -101,7 +101,7 @@ def write_concadia(folder: Path, pairs: int, lengths: Sequence[int], draw: np.ra
     for number, split in enumerate(splits.tolist()):
         name = f"{number}.png"
         world.open_image(world.pairs[number % len(world.pairs)]).save(folder / "resized" / name)
-        said = [" ".join(draw.choice(words[kind::2], size=draw.choice(lengths) - 2)) for kind in range(2)]
-        texts = {"description": {"raw": said[0]}, "caption": {"raw": said[1]}}
+        texts_of_kinds = [" ".join(draw.choice(words[kind::2], size=draw.choice(lengths) - 2)) for kind in range(2)]
+        texts = {"description": {"raw": texts_of_kinds[0]}, "caption": {"raw": texts_of_kinds[1]}}
         items.append({"article_id": str(number), "filename": name, "split": split, **texts})
     (folder / "wiki_split.json").write_text(json.dumps({"images": items}))

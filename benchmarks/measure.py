@@ -117,7 +117,7 @@ def side_by_side(
     pairs = []
     for number in range(repeats):
         order = [(peer, 1), (ours, inner)]
-        took = [seconds(*one) for one in (order if number % 2 else order[::-1])]
+        took = [seconds(*pair) for pair in (order if number % 2 else order[::-1])]
         pairs.append(took if number % 2 else took[::-1])
     both = np.array(pairs)
     low, value, high = np.percentile(both[:, 0] / both[:, 1], [25, 50, 75])

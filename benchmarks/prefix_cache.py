@@ -69,7 +69,7 @@ def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> 
     free = random_basis(clip.width("text"), SIZE, torch.Generator().manual_seed(0)).contiguous()
     both = streams(clip, tokens, layer).clone()
     kept, given = both.roll(n, 0), both[torch.cat([source, source + n]), -1]
-    theirs, own = (torch.nn.Parameter(free.clone()) for _ in range(2))
+    theirs, ours = (torch.nn.Parameter(free.clone()) for _ in range(2))
 
     def peer_loss() -> Tensor:
         changed = swap_span(kept[:, -1], given, theirs)
@@ -77,17 +77,19 @@ def das_step(clip: Clip, layer: int, length: int, goal: float, repeats: int) -> 
         return counterfactual_loss(base_logits, logits)
 
     def own_loss() -> Tensor:
-        swaps = [lambda base, other: swap_span(base, other, own)]
+        swaps = [lambda base, other: swap_span(base, other, ours)]
         return das_losses(pairs, site, swaps, source, base_logits, rows)[0]
 
     torch.testing.assert_close(own_loss(), peer_loss(), atol=CLOSE, rtol=CLOSE)
-    gradients = [torch.autograd.grad(loss(), of)[0] for loss, of in ((own_loss, own), (peer_loss, theirs))]
+    gradients = [
+        torch.autograd.grad(loss(), parameter)[0] for loss, parameter in ((own_loss, ours), (peer_loss, theirs))
+    ]
     torch.testing.assert_close(*gradients, atol=1e-4 * float(gradients[0].abs().max()), rtol=0)
     name = f"DAS optimizer step, layer {layer}, k = {SIZE}, batch {BATCH}, T = {length}"
     return side_by_side(
         (name, PEER),
         stepper([theirs], peer_loss),
-        stepper([own], own_loss),
+        stepper([ours], own_loss),
         goal=(">=", goal),
         repeats=repeats,
         inner=5,

@@ -152,14 +152,14 @@ def _peft(train: Examples) -> Loss:
 
 def _check(learners: list[Learner], losses: list[Loss], rows: Tensor) -> None:
     """Check that the loss and the gradient of every weight agree."""
-    found = []
+    results = []
     for learner, loss_of in zip(learners, losses, strict=True):
         loss = loss_of(learner, rows, 0)
-        found.append((loss.detach(), torch.autograd.grad(loss, _weights(learner))))
-    largest = max(float(grad.abs().max()) for grad in found[0][1])
+        results.append((loss.detach(), torch.autograd.grad(loss, _weights(learner))))
+    largest = max(float(grad.abs().max()) for grad in results[0][1])
     if largest == 0:
         raise RuntimeError("no weight has a gradient: there is nothing to compare")
-    for loss, gradients in found[1:]:
-        torch.testing.assert_close(loss, found[0][0], atol=CLOSE, rtol=CLOSE)
-        for one, other in zip(gradients, found[0][1], strict=True):
-            torch.testing.assert_close(one, other, atol=CLOSE * largest, rtol=0)
+    for loss, gradients in results[1:]:
+        torch.testing.assert_close(loss, results[0][0], atol=CLOSE, rtol=CLOSE)
+        for gradient, other in zip(gradients, results[0][1], strict=True):
+            torch.testing.assert_close(gradient, other, atol=CLOSE * largest, rtol=0)
