@@ -1,1 +1,1 @@
-"""Figures and tables of a paper, made from run folders. No torch."""
+"""Figures and tables of the paper, from run folders. No torch."""

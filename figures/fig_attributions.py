@@ -1,8 +1,8 @@
-"""`fig_attributions`: words of a text of each kind, shaded by their contribution to the score, by route."""
+"""`fig_attributions`: words of a text of each kind, shaded by their contributions to the score, by route."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,17 @@ from interp.runs.place import Place
 
 ROUTES = {"full": "full", "through": "through Z", "around": "around Z"}
 IMAGE, NAME, LINE, GAP = 58.0, 44.0, 11.0, 3.0  # points
-WORDS = 40  # most words of a text; more would not be read
+WORDS = 40  # maximum number of words of a text
 
 
 def draw(runs: Runs) -> Picture:
     """Draw the first example pair of the sweep, at the cell that validation chooses.
 
     Raises:
-        Missing: there is no sweep, or it has no examples.
+        MissingRun: there is no sweep, or the sweep has no examples.
     """
     sweep = runs.sweep
-    texts = example_texts(sweep)
+    texts = _example_texts(sweep)
     values = np.array([value for text in texts for route in ROUTES for value in text[route]], dtype=float)
     reach = float(np.nanmax(np.abs(values), initial=0.0))
     left, width = IMAGE + 12 + NAME, 72 * PAGE - IMAGE - 12 - NAME
@@ -55,8 +55,8 @@ def draw(runs: Runs) -> Picture:
             draw_words(page, _cut(text["words"]), _cut(text[route]), reach, block)
     layer, size = Place.of(sweep.best).layer, sweep.directions
     note = (
-        f"below: what a word adds to the score{model_of(sweep)}; solid, blue: raises it; dashed, orange: lowers it; "
-        f"Z: size {size} at layer {layer}"
+        f"below each word: contribution to the score{model_of(sweep)}; solid blue: raises, dashed orange: lowers; "
+        f"Z: size {size}, layer {layer}"
     )
     page.text(0, 72 * figure.get_figheight() - 2.5, note)
     photo(figure, picture_path(sweep.folder, sweep.examples[texts[0]["pair"]]), 0, LINE + 2, IMAGE)
@@ -65,20 +65,30 @@ def draw(runs: Runs) -> Picture:
 
 
 def model_of(sweep: SweepRun) -> str:
-    """Return a phrase that names the model whose scores the examples have, if the sweep trained models; else empty."""
+    """Return a phrase that names the model of the examples if the sweep trained models; else an empty string."""
     return " of the fine-tuned model" if sweep.shows_tuned else ""
 
 
-def example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the positive and the negative text of the first example at the chosen cell.
 
     Raises:
-        Missing: the sweep has no examples.
+        MissingRun: the sweep has no examples.
+    """
+    positives, negatives = examples_by_kind(sweep)
+    return positives[0], negatives[0]
+
+
+def examples_by_kind(sweep: SweepRun) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """Return the positive and the negative texts of all examples at the chosen cell.
+
+    Raises:
+        MissingRun: the sweep has no examples.
     """
     texts = sweep.shown(Place.of(sweep.best))["examples"]
     if not texts or not sweep.examples:
-        raise MissingRun("needs a sweep that keeps examples; run it again, in another folder")
-    return texts[0], texts[len(texts) // 2]
+        raise MissingRun("needs a sweep that keeps examples; run the sweep again, in another folder")
+    return texts[: len(texts) // 2], texts[len(texts) // 2 :]
 
 
 def _cut(values: list[Any]) -> list[Any]:
@@ -86,14 +96,16 @@ def _cut(values: list[Any]) -> list[Any]:
 
 
 def _alt(texts: tuple[Mapping[str, Any], ...], model: str, layer: int, size: int) -> str:
-    parts = []
+    parts, sums = [], []
     for text in texts:
+        total, through = (value_text(float(np.nansum(text[route]))) for route in ("full", "through"))
+        sums.append(f"{total} to the score of the {text['kind']} (through Z: {through})")
         for route, name in ROUTES.items():
             words = ", ".join(f"{word} {value_text(v)}" for word, v in zip(text["words"], text[route], strict=True))
             parts.append(f"{titled(text['kind'])}, {name}: {words}.")
     kinds = " and ".join(text["kind"] for text in texts)
     return (
-        f"What each word of two texts of an image, {kinds}, adds to its score (a cosine){model}, in full; and of that, "
-        f"by way of layer {layer}, through a subspace Z of size {size} and around it. The rest bypasses the site. "
-        f"{' '.join(parts)}"
+        f"All words together add {', and '.join(sums)}. Contributions of the words of two texts of an image, {kinds}, "
+        f"to the score (a cosine){model}: the full contribution, its part through a subspace Z of size {size} at layer "
+        f"{layer}, and its part around Z at the layer. The remaining part bypasses the site. {' '.join(parts)}"
     )

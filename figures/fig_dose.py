@@ -1,4 +1,4 @@
-"""`fig_dose`: preference, gap, retrieval and zero-shot accuracy as functions of the gain of Z."""
+"""`fig_dose`: preference, gap, retrieval and zero-shot accuracy as functions of the dose of Z."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ _Curves = Mapping[str, np.ndarray]  # measure -> value, low and high at each alp
 
 
 def draw(runs: Runs) -> Picture:
-    """Draw curves over alpha of all models that have them: means over seeds, in bands of their 95 % intervals.
+    """Draw curves over alpha for all models with the task `dose`: means over seeds, in bands of 95 % intervals.
 
-    The band of several seeds is the mean of their intervals. Since the seeds share the pairs, it is no narrower than
-    the interval of the mean.
+    The band of several seeds is the mean of their intervals. Since the seeds share the pairs, the band is no narrower
+    than the interval of the mean.
 
     Raises:
-        Missing: no evaluation has the task.
+        MissingRun: no evaluation has the task.
     """
-    found = {label: curves for label, members in runs.models.items() if (curves := _means(members))}
-    if not found:
+    by_model = {label: curves for label, members in runs.models.items() if (curves := _means(members))}
+    if not by_model:
         raise MissingRun(
-            "needs models with a rotation, evaluated so: python -m training.evaluate --model RUN --tasks dose"
+            "needs the task dose of models with a rotation: python -m training.evaluate --model RUN --tasks dose"
         )
-    labels = told_apart(list(found), NAME, SIZE, FONT)
+    labels = told_apart(list(by_model), NAME, SIZE, FONT)
     across = int(72 * PAGE // (max(width_of(label, SIZE, FONT) for label in labels.values()) + _HANDLE))
     width = (72 * PAGE - LEFT - GAP - 8) / 2
-    figure = picture((TOP + 2 * TALL + BETWEEN + FOOT + _LEGEND_LINE * -(-len(found) // across) + 4) / 72)
+    figure = picture((TOP + 2 * TALL + BETWEEN + FOOT + _LEGEND_LINE * -(-len(by_model) // across) + 4) / 72)
     for number, (measure, (title, factor)) in enumerate(_PANELS.items()):
         row, column = divmod(number, 2)
-        same = figure.axes[2] if number == 3 else None  # the scale of retrieval, so that losses can be compared
+        same = figure.axes[2] if number == 3 else None  # same scale as retrieval, for comparison
         axes = at(figure, LEFT + column * (width + GAP), TOP + row * (TALL + BETWEEN), width, TALL, sharey=same)
         axes.set_title(title, loc="left")
         axes.grid(linewidth=0.4, color="0.88")
         axes.axvline(0, color="0.4", linewidth=0.8, linestyle=":")
-        for i, (label, curves) in enumerate(found.items()):
+        for i, (label, curves) in enumerate(by_model.items()):
             value, low, high = factor * curves[measure]
             style = look(i)
             axes.fill_between(ALPHAS, low, high, color=str(style["color"]), alpha=0.18, linewidth=0)
@@ -58,21 +58,21 @@ def draw(runs: Runs) -> Picture:
         if row:
             axes.set_xlabel(f"alpha ({MINUS}1 erases Z, 0 changes nothing)")
     legend_below(figure, figure.axes[0].lines[1:], across)
-    figure.alt = _alt(found)
+    figure.alt = _alt(by_model)
     return figure
 
 
 def _means(members: Sequence[Evaluation]) -> _Curves:
-    """Return means over the seeds that have the task; empty if none has."""
-    each = [curves for one in members if (curves := curves_of(one.numbers))]
+    """Return means over the seeds with the task; an empty mapping without such seeds."""
+    each = [curves for member in members if (curves := curves_of(member.numbers))]
     values = [
         {name: [[row.value, row.low, row.high] for row in curve] for name, curve in curves.items()} for curves in each
     ]
-    return {name: np.mean([one[name] for one in values], axis=0).T for name in (values[0] if values else ())}
+    return {name: np.mean([curves[name] for curves in values], axis=0).T for name in (values[0] if values else ())}
 
 
-def _alt(found: Mapping[str, _Curves]) -> str:
-    """Return a description of the curves, with their values at three gains."""
+def _alt(by_model: Mapping[str, _Curves]) -> str:
+    """Return a description of the curves, with their values at three doses."""
     shown = [ALPHAS.index(alpha) for alpha in (-1.0, 0.0, 1.0)]
     models = "; ".join(
         f"{label}: "
@@ -80,12 +80,15 @@ def _alt(found: Mapping[str, _Curves]) -> str:
             f"{title} {', '.join(_number(factor * curves[measure][0][i]) for i in shown)}"
             for measure, (title, factor) in _PANELS.items()
         )
-        for label, curves in found.items()
+        for label, curves in by_model.items()
     )
+    steep = max(by_model, key=lambda label: abs(np.subtract(*by_model[label]["preference"][0][[shown[0], shown[2]]])))
+    erased, doubled = (100 * by_model[steep]["preference"][0][i] for i in (shown[0], shown[2]))
     return (
-        "Curves over alpha, by which the deviation of Z from the middle between the kinds of text is multiplied by "
-        "1 + alpha, in bands of 95 % intervals; a dotted line marks alpha = 0, the model as it is. Values at "
-        f"alpha = {MINUS}1, 0 and 1: {models}."
+        f"Preference changes most for {steep}: {_number(erased)} % with Z erased, {_number(doubled)} % with the "
+        "deviation of Z doubled. Curves over alpha, in bands of 95 % intervals. The deviation of Z from the midpoint "
+        "of the kinds of text is multiplied by 1 + alpha. A dotted line marks alpha = 0, the unchanged model. Values "
+        f"at alpha = {MINUS}1, 0 and 1: {models}."
     )
 
 

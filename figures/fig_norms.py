@@ -28,7 +28,7 @@ ROUTES: Mapping[Route, str] = {"through": "through Z", "around": "around Z", "fu
 _LOOKS: Mapping[Route, tuple[str, str]] = {"through": (VERMILION, "o"), "around": (BLUE, "s"), "full": (GREEN, "^")}
 LEFT, GAP, TOP, HEAD, TALL, BETWEEN = 45.0, 10.0, 12.0, 22.0, 74.0, 28.0  # points
 _ROW, FOOT, NAME = 10.5, 25.0, 130.0
-_PREFERRED = ("IIT-DAS", "joint")  # labels of models whose word types are shown first
+_PREFERRED = ("IIT-DAS", "joint")  # labels of the first choices for the word types
 
 
 Row = tuple[str, Route, dict[str, Estimate]]  # model, route, and the correlation with each norm
@@ -43,21 +43,21 @@ class Words:
         more: further remarks on the model.
         ratings: norm -> rating of each type.
         attributions: route -> attributions of the types, in the order of the ratings, for each seed.
-        found: (norm, route) -> correlation.
+        correlations: (norm, route) -> correlation.
     """
 
     label: str
     more: str
     ratings: dict[str, list[float]]
     attributions: Mapping[Route, list[list[float]]]
-    found: Mapping[tuple[str, Route], Estimate]
+    correlations: Mapping[tuple[str, Route], Estimate]
 
 
 def draw(runs: Runs) -> Picture:
-    """Draw word types of one model by norm and route, and below them the correlations of all models.
+    """Draw the word types of one model by norm and route, and the correlations of all models.
 
     Raises:
-        Missing: no model with a subspace has attributions of words.
+        MissingRun: no model with a subspace has attributions of words.
     """
     words = _shown_words(runs)
     norms, models = list(words.ratings), correlations(runs, list(words.ratings))
@@ -90,15 +90,15 @@ def draw(runs: Runs) -> Picture:
 
 
 def _shown_words(runs: Runs) -> Words:
-    """Return words of a model that was fine-tuned with a subspace, else of the sweep's chosen cell."""
+    """Return words of a model fine-tuned with a subspace; else words of the sweep's chosen cell."""
     models = runs.models if runs.evaluations else {}
-    knowing = {label: [one for one in members if one.ratings] for label, members in models.items()}
+    rated = {label: [member for member in members if member.ratings] for label, members in models.items()}
     with_routes = {
         label: members
-        for label, members in knowing.items()
-        if members and all(route in one.words for route in MEASURED for one in members)
+        for label, members in rated.items()
+        if members and all(route in member.words for route in MEASURED for member in members)
     }
-    for label in sorted(with_routes, key=lambda name: [not name.startswith(one) for one in _PREFERRED]):
+    for label in sorted(with_routes, key=lambda name: [not name.startswith(prefix) for prefix in _PREFERRED]):
         members = with_routes[label]
         norms = list(members[0].ratings)
         ratings: dict[str, list[float]] = {}
@@ -106,45 +106,47 @@ def _shown_words(runs: Runs) -> Words:
         for norm in norms:
             for route in MEASURED:
                 _, attributions[route], ratings[norm] = words_of(members, norm, route)
-        seeds = f", means of {len(members)} seeds; r: the mean of theirs" if len(members) > 1 else ""
-        found = {(norm, route): words_correlation(members, norm, route) for norm in norms for route in MEASURED}
-        return Words(label, seeds, ratings, attributions, found)
+        seeds = f", means of {len(members)} seeds; r: mean over seeds" if len(members) > 1 else ""
+        estimates = {(norm, route): words_correlation(members, norm, route) for norm in norms for route in MEASURED}
+        return Words(label, seeds, ratings, attributions, estimates)
     if runs.sweeps:
         return _of_sweep(runs.sweep)
-    raise MissingRun("needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated on norms")
+    raise MissingRun(
+        "needs attributions by route: a sweep, or a model fine-tuned by IIT-DAS and evaluated with the task norms"
+    )
 
 
 def _of_sweep(sweep: SweepRun) -> Words:
     try:
-        known, rated = sweep.words(Place.of(sweep.best)), sweep.ratings
+        by_route, rated = sweep.words(Place.of(sweep.best)), sweep.ratings
     except StoreError as error:
         raise MissingRun(f"needs {RATINGS} and the words of a cell: {error}") from error
-    words = list(known["full"])
+    words = list(by_route["full"])
     ratings = {norm: [table.get(word, math.nan) for word in words] for norm, table in rated.items()}
     layer, size, seed = Place.of(sweep.best)
-    of = "fine-tuned at" if sweep.shows_tuned else "frozen,"
+    state = "fine-tuned at" if sweep.shows_tuned else "frozen,"
     numbers = without_model(sweep.best_numbers, "tuned" if sweep.shows_tuned else "")
     return Words(
-        f"{slug(sweep.model_name)}, {of} layer {layer}, size {size}",
+        f"{slug(sweep.model_name)}, {state} layer {layer}, size {size}",
         f", seed {seed}",
         ratings,
-        {route: [[known[route][word][0] for word in words]] for route in MEASURED},
+        {route: [[by_route[route][word][0] for word in words]] for route in MEASURED},
         {(norm, route): numbers[Key("r", norm=norm, route=route)] for norm in rated for route in MEASURED},
     )
 
 
 def correlations(runs: Runs, norms: Sequence[str]) -> list[Row]:
-    """Return the correlation with each norm, with its interval over word types, by model and route."""
+    """Return the correlations with norms, with intervals over word types, by model and route."""
     out = []
     for label, members in (runs.models if runs.evaluations else {}).items():
         for route in MEASURED:
-            found = {norm: words_correlation(members, norm, route) for norm in norms}
-            if any(not math.isnan(one.value) for one in found.values()):
-                out.append((label, route, found))
+            estimates = {norm: words_correlation(members, norm, route) for norm in norms}
+            if any(not math.isnan(estimate.value) for estimate in estimates.values()):
+                out.append((label, route, estimates))
     if runs.sweeps:
-        own = _of_sweep(runs.sweep)
+        words = _of_sweep(runs.sweep)
         out += [
-            (own.label, route, {norm: own.found[norm, route] for norm in norms if norm in own.ratings})
+            (words.label, route, {norm: words.correlations[norm, route] for norm in norms if norm in words.ratings})
             for route in MEASURED
         ]
     return out
@@ -162,8 +164,8 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
     if (fit := line(x, y)) is not None:
         axes.fill_between(fit.at, fit.low, fit.high, color=GREY, alpha=0.3, linewidth=0)
         axes.plot(fit.at, fit.fit, color="black")
-    found = words.found[norm, route]
-    axes.set_title(f"{ROUTES[route]}\n{_said(found)}, n = {found.n}", loc="left", linespacing=1.0)
+    estimate = words.correlations[norm, route]
+    axes.set_title(f"{ROUTES[route]}\n{_in_words(estimate)}, n = {estimate.n}", loc="left", linespacing=1.0)
     axes.set_xlabel(norm)
     if first:
         axes.set_ylabel("attribution")
@@ -174,14 +176,14 @@ def _points(axes: Axes, words: Words, norm: str, route: Route, *, first: bool) -
 
 def _dots(axes: Axes, norm: str, names: Sequence[str], models: Sequence[Row], *, first: bool) -> None:
     axes.axvline(0, color="0.6", linewidth=0.5)
-    for i, (model, route, found) in enumerate(models):
+    for i, (model, route, estimates) in enumerate(models):
         colour, mark = _LOOKS[route]
         if i and model != models[i - 1][0]:
             axes.axhline(i - 0.5, color="0.85", linewidth=0.4)
-        if norm in found and not math.isnan(found[norm].value):
-            one = found[norm]
-            axes.plot([one.low, one.high], [i, i], color=colour, linewidth=1.2)
-            axes.plot([one.value], [i], marker=mark, color=colour, markersize=4)
+        if norm in estimates and not math.isnan(estimates[norm].value):
+            estimate = estimates[norm]
+            axes.plot([estimate.low, estimate.high], [i, i], color=colour, linewidth=1.2)
+            axes.plot([estimate.value], [i], marker=mark, color=colour, markersize=4)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(-1, 1)
     axes.set_xticks([-0.5, 0, 0.5])
@@ -192,22 +194,40 @@ def _dots(axes: Axes, norm: str, names: Sequence[str], models: Sequence[Row], *,
         axes.set_xlabel("Pearson's r, 95 % interval over word types", loc="left")
 
 
-def _said(found: Estimate) -> str:
-    if math.isnan(found.value):
+def _in_words(estimate: Estimate) -> str:
+    if math.isnan(estimate.value):
         return "r is not defined"
-    interval = "" if math.isnan(found.low) else f" [{found.low:+.2f}, {found.high:+.2f}]"
-    return f"r = {found.value:+.2f}{interval}".replace("-", MINUS)
+    interval = "" if math.isnan(estimate.low) else f" [{estimate.low:+.2f}, {estimate.high:+.2f}]"
+    return f"r = {estimate.value:+.2f}{interval}".replace("-", MINUS)
+
+
+def _range_through(models: Sequence[Row]) -> str:
+    """Return a sentence for each norm: the lowest and the highest correlation through Z."""
+    sentences = ""
+    for norm in dict.fromkeys(norm for _, _, estimates in models for norm in estimates):
+        values = [
+            (estimates[norm].value, model)
+            for model, route, estimates in models
+            if route == "through" and norm in estimates and not math.isnan(estimates[norm].value)
+        ]
+        if values:
+            (low, lowest), (high, highest) = min(values), max(values)
+            ends = [f"{value:+.2f}".replace("-", MINUS) for value in (low, high)]
+            sentences += f"Through Z, r with {norm} ranges from {ends[0]} ({lowest}) to {ends[1]} ({highest}). "
+    return sentences
 
 
 def _alt(words: Words, models: Sequence[Row]) -> str:
     above = "; ".join(
-        f"{norm}, {ROUTES[route]}: {_said(words.found[norm, route])}" for norm in words.ratings for route in MEASURED
+        f"{norm}, {ROUTES[route]}: {_in_words(words.correlations[norm, route])}"
+        for norm in words.ratings
+        for route in MEASURED
     )
     below = "; ".join(
-        f"{model}, {ROUTES[route]}: {', '.join(f'{norm} {_said(one)}' for norm, one in found.items())}"
-        for model, route, found in models
+        f"{model}, {ROUTES[route]}: {', '.join(f'{norm} {_in_words(r)}' for norm, r in estimates.items())}"
+        for model, route, estimates in models
     )
     return (
-        "Above, scatter plots of the mean attribution of word types against norms with a fitted line, of "
-        f"{words.label}{words.more}: {above}. Below, correlations by model and route: {below}."
+        f"{_range_through(models)}Above, scatter plots with a fitted line: the mean attribution of word types against "
+        f"norms, for {words.label}{words.more}: {above}. Below, correlations by model and route: {below}."
     )

@@ -1,4 +1,4 @@
-"""`fig_pairs`: images with both their texts, and their scores by models before and after fine-tuning."""
+"""`fig_pairs`: images with their two texts, and the scores by models before and after fine-tuning."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ from interp.runs.examples import Example, picture_path, read_examples
 from interp.runs.folder import RunFolder
 from training.evaluation.stored import Evaluation
 
-PAIRS, LINES = 4, 3  # number of shown pairs, and of lines of each text
-LINE, GAP, HEAD, FOOT = 9.6, 9.0, 17.0, 16.0  # points: a line of text, between pairs, above and below all
+PAIRS, LINES = 4, 3  # maximum numbers of pairs, and of lines of each text
+LINE, GAP, HEAD, FOOT = (
+    9.6,
+    9.0,
+    17.0,
+    16.0,
+)  # points: line of text, space between pairs, space above and below all pairs
 IMAGE, TEXT, NAME, _DIFFERENCE = 58.0, 142.0, 130.0, 28.0  # points: widths
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """Pair with the scores of its texts: label of a model -> positive and negative text, as means over seeds."""
+    """Pair with the scores of its texts: label of a model -> scores of positive and negative text, means over seeds."""
 
     example: Example
     folder: RunFolder
@@ -35,23 +40,24 @@ def draw(runs: Runs) -> Picture:
     """Draw a row for each pair, with the scores of both texts for each model.
 
     Raises:
-        Missing: there is no base, no fine-tuned model, or their folders have no common examples.
+        MissingRun: there is no base, no fine-tuned model, or their folders have no common examples.
     """
     pairs, contrast = scored(runs)[:PAIRS], next(iter(runs.models.values()))[0].contrast
     models = told_apart(list(pairs[0].scores), NAME, SIZE, FONT)
     names = max(width_of(name, SIZE, FONT) for name in models.values()) + 6
-    wide = TEXT - max(0.0, names - 86)  # long names take their room from the texts
+    wide = TEXT - max(0.0, names - 86)  # long names take space from the texts
     plot_left = IMAGE + 10 + wide + 12 + names
     plot = 72 * PAGE - plot_left - _DIFFERENCE - 6
     texts = [[wrapped(text, wide - 10, SIZE, FONT, LINES) for text in _texts(pair)] for pair in pairs]
-    heights = [max(IMAGE, LINE * (len(one) + len(other)) + 3, LINE * len(models) + 4) for one, other in texts]
+    heights = [max(IMAGE, LINE * (len(first) + len(second)) + 3, LINE * len(models) + 4) for first, second in texts]
     figure = picture((HEAD + sum(heights) + GAP * len(pairs) + FOOT) / 72)
     values = [score for pair in pairs for both in pair.scores.values() for score in both]
     room = 0.06 * (max(values) - min(values) or 1.0)
     page = points(figure)
     x = IMAGE + 13
+    room_for_kind = (plot_left - 6 - width_of("model", SIZE, FONT) - x) / 2 - 20
     for look, kind in zip((POSITIVE, NEGATIVE), contrast.kinds, strict=True):
-        shown = shortened(kind, wide / 2 - 12, SIZE, FONT)
+        shown = shortened(kind, room_for_kind, SIZE, FONT)
         page.plot(x, 5.5, markersize=5, linestyle="", **look)
         page.text(x + 7, 8, shown, style="italic")
         x += max(60.0, width_of(shown, SIZE, FONT) + 16)
@@ -80,18 +86,18 @@ def draw(runs: Runs) -> Picture:
 
 
 def scored(runs: Runs) -> list[_Scored]:
-    """Return the example pairs that all models were evaluated on.
+    """Return the example pairs that all models share.
 
     Raises:
-        Missing: see `draw`.
+        MissingRun: see `draw`.
     """
     models = {label: members for label, members in runs.models.items() if any(member.shown for member in members)}
     first = next(iter(runs.models.values()))[0]
     if first.about["label"] != "base" or len(runs.models) < 2:
-        raise MissingRun("needs the evaluation of the base and of a model that was fine-tuned from it")
+        raise MissingRun("needs evaluations of the base and of a model fine-tuned from it")
     kept = {example.id: example for example in read_examples(first.folder)}
     tables = [
-        {one["id"] for one in member.shown if not math.isnan(one["positive"] + one["negative"])}
+        {pair["id"] for pair in member.shown if not math.isnan(pair["positive"] + pair["negative"])}
         for members in models.values()
         for member in members
     ]
@@ -104,8 +110,8 @@ def scored(runs: Runs) -> list[_Scored]:
 def _means(name: str, models: dict[str, list[Evaluation]]) -> dict[str, tuple[float, float]]:
     out = {}
     for label, members in models.items():
-        found = [one for member in members for one in member.shown if one["id"] == name]
-        out[label] = (fmean(one["positive"] for one in found), fmean(one["negative"] for one in found))
+        pairs = [pair for member in members for pair in member.shown if pair["id"] == name]
+        out[label] = (fmean(pair["positive"] for pair in pairs), fmean(pair["negative"] for pair in pairs))
     return out
 
 
@@ -114,7 +120,7 @@ def _texts(pair: _Scored) -> tuple[str, str]:
 
 
 def _scores(axes: Axes, pair: _Scored, *, last: bool) -> None:
-    """Draw a line for each model, from the negative text's score to the positive one's."""
+    """Draw a line for each model, from the score of the negative text to the score of the positive text."""
     models = pair.scores.values()
     for i, (positive, negative) in enumerate(models):
         axes.plot([negative, positive], [i, i], color=GREY, linewidth=1.0, zorder=1)
@@ -132,17 +138,21 @@ def _scores(axes: Axes, pair: _Scored, *, last: bool) -> None:
 
 
 def _alt(pairs: Sequence[_Scored], contrast: Contrast) -> str:
-    one, other = contrast.kinds
+    first, second = contrast.kinds
     parts = []
     for number, pair in enumerate(pairs, start=1):
         scores = "; ".join(
-            f"{name}: {one} {positive:.3f}, {other} {negative:.3f}"
+            f"{name}: {first} {positive:.3f}, {second} {negative:.3f}"
             for name, (positive, negative) in pair.scores.items()
         )
         texts = zip(contrast.kinds, _texts(pair), strict=True)
-        said = " ".join(f"{titled(kind)}: {text}." for kind, text in texts)
-        parts.append(f"Pair {number}. {said} Scores by {scores}.")
+        both = " ".join(f"{titled(kind)}: {text}." for kind, text in texts)
+        parts.append(f"Pair {number}. {both} Scores by {scores}.")
+    means = {name: fmean(pair.scores[name][0] - pair.scores[name][1] for pair in pairs) for name in pairs[0].scores}
+    most = max(means, key=lambda name: means[name])
     return (
-        f"The first {len(pairs)} held-out pairs: an image, its {one} and {other}, and the score of both with the image "
-        f"by each model, before (base) and after fine-tuning. {' '.join(parts)}"
+        f"The mean difference of the scores of {first} and {second} is largest for {most}: {value_text(means[most])} "
+        f"(base: {value_text(means['base'])}). The first {len(pairs)} held-out pairs: an image, its {first} and "
+        f"{second}, and the scores of both texts with the image by each model, before (base) and after fine-tuning. "
+        f"{' '.join(parts)}"
     )

@@ -1,4 +1,4 @@
-"""`fig_sweep`: layer x size, a heatmap for every measure of the sweep, with the chosen cell outlined."""
+"""`fig_sweep`: heatmaps of layer x size for each measure of the sweep, with the chosen cell outlined."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from interp.report.layout import MeasureDisplay
 
 LEFT, RIGHT, BAR, GAP = 24.0, 42.0, 6.0, 8.0  # points: labels of sizes, a bar with its labels, between panels
 LINE, TITLE, FOOT, SPACE = 10.5, 12.0, 22.0, 5.0  # points: row of a size, title, labels of layers, space between rows
-_NOTE_LINES = 3  # most lines of the note at the bottom
-LEAST = 24.0  # height of a heatmap, for the labels of its bar
+_NOTE_LINES = 3  # maximum number of lines of the note at the bottom
+LEAST = 24.0  # minimum height of a heatmap, for the labels of its bar
 
 
 def draw(runs: Runs) -> Picture:
-    """Draw rows of heatmaps that share colours, with numbers where they fit.
+    """Draw rows of heatmaps with shared colour scales, and with numbers if they fit.
 
     Raises:
-        Missing: there is no sweep.
+        MissingRun: there is no sweep, or no measure is defined.
     """
     sweep = runs.sweep
     grids = {measure: grid(sweep.frame, measure) for measure in sweep.layout.at("figure")}
-    grids = {measure: one for measure, one in grids.items() if not np.isnan(one.values).all()}
+    grids = {measure: shown for measure, shown in grids.items() if not np.isnan(shown.values).all()}
     if not grids:
         raise MissingRun("needs a sweep with at least one defined measure")
     grids = _one_scale(grids)
-    one = next(iter(grids.values()))
+    first = next(iter(grids.values()))
     note = _note(sweep.contrast)
     foot = FOOT + LINE * (len(note) - 1)
-    across, numbers = _fitting(grids, len(one.layers), len(one.sizes), foot)
+    across, numbers = _fitting(grids, len(first.layers), len(first.sizes), foot)
     rows = _rows(grids, across)
     panel = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across
-    tall = _tall(len(one.sizes))
+    tall = _tall(len(first.sizes))
     names = told_apart([_name(measure) for measure in grids], panel, SIZE, FONT)
     figure = picture((len(rows) * (tall + TITLE + SPACE) + foot) / 72)
     top = 0.0
@@ -71,19 +71,22 @@ def draw(runs: Runs) -> Picture:
 
 
 def _note(contrast: Contrast) -> list[str]:
-    """Return the explanation of the figure, in lines as wide as the page."""
+    """Return the explanation of the figure, wrapped to the width of the page."""
     up = f"{contrast.arrow('up')}: {contrast.swap('up')}"
-    said = f"right: layer (block + 1); up: size of the subspace; outlined: chosen by validation; {up}"
-    return wrapped(said, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
+    note = f"x: layer (block + 1); y: size of the subspace; outlined: chosen by validation; {up}"
+    return wrapped(note, 72 * PAGE - LEFT, SIZE, FONT, _NOTE_LINES)
 
 
 def _fitting(grids: Mapping[MeasureDisplay, Grid], layers: int, sizes: int, foot: float) -> tuple[int, bool]:
-    """Return the number of heatmaps side by side, as many as leave room for numbers, and whether numbers are printed.
+    """Return the number of heatmaps in a row, and whether the heatmaps have room for numbers.
 
-    If the page is too low for numbers, they are left out, and only the colours remain.
+    If the page is too small for numbers, the heatmaps show colours only.
     """
     widest = max(
-        width_of(_text(one, i, j), SIZE, FONT) for one in grids.values() for i in range(sizes) for j in range(layers)
+        width_of(_text(shown, i, j), SIZE, FONT)
+        for shown in grids.values()
+        for i in range(sizes)
+        for j in range(layers)
     )
     for across in (3, 2, 1):
         room = (72 * PAGE - LEFT - RIGHT - GAP * (across - 1)) / across / layers
@@ -98,7 +101,7 @@ def _tall(sizes: int) -> float:
 
 
 def _rows(grids: Mapping[MeasureDisplay, Grid], across: int) -> list[list[MeasureDisplay]]:
-    """Return measures in rows; measures in a row share one scale, and a new norm or kind begins a new row."""
+    """Return measures in rows; the measures of a row share a scale, and each family begins a new row."""
     rows: list[list[MeasureDisplay]] = []
     last = None
     for measure in grids:
@@ -111,11 +114,12 @@ def _rows(grids: Mapping[MeasureDisplay, Grid], across: int) -> list[list[Measur
 
 
 def _one_scale(grids: Mapping[MeasureDisplay, Grid]) -> dict[MeasureDisplay, Grid]:
-    """Return grids with the same colours for the same value in all heatmaps of a family."""
+    """Return grids with a common colour scale for all heatmaps of a family."""
     out = {}
-    for measure, one in grids.items():
-        low, top = one.bounds[0], max(other.bounds[1] for name, other in grids.items() if name.family == measure.family)
-        out[measure] = replace(one, bounds=(-top if low < 0 else low, top))
+    for measure, shown in grids.items():
+        tops = [other.bounds[1] for name, other in grids.items() if name.family == measure.family]
+        low, top = shown.bounds[0], max(tops)
+        out[measure] = replace(shown, bounds=(-top if low < 0 else low, top))
     return out
 
 
@@ -128,7 +132,7 @@ def _text(shown: Grid, i: int, j: int) -> str:
 
 
 def _short(number: str) -> str:
-    """Return a number without plus sign and without a zero before the decimal point, and with a true minus sign."""
+    """Return a number without plus sign and without zero before the decimal point, with a true minus sign."""
     if number == "-":
         return number
     return number.replace("-0.", "-.").replace("+0.", ".").replace("-", MINUS)
@@ -136,9 +140,9 @@ def _short(number: str) -> str:
 
 def _alt(grids: Mapping[MeasureDisplay, Grid], runs: Runs) -> str:
     best = runs.sweep.best
-    parts = [f"{measure.measure.full_title}: {one.in_words()}" for measure, one in grids.items()]
+    parts = [f"{measure.measure.full_title}: {shown.in_words()}" for measure, shown in grids.items()]
     return (
-        f"{len(grids)} heatmaps of a sweep over {len(runs.sweep.frame)} cells, layer to the right, size of the "
-        f"subspace upwards. Validation chooses layer {int(best['layer'])}, size {int(best['size'])}, outlined. "
-        + " ".join(parts)
+        f"Validation chooses layer {int(best['layer'])}, size {int(best['size'])}, which is outlined in {len(grids)} "
+        f"heatmaps of a sweep over {len(runs.sweep.frame)} cells, with the layer on the x axis and the size of the "
+        f"subspace on the y axis. {' '.join(parts)}"
     )

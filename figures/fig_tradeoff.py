@@ -1,4 +1,4 @@
-"""`fig_tradeoff`: preference of each model against lost abilities and seconds of training, with the Pareto front."""
+"""`fig_tradeoff`: preference of each model against lost abilities and training time, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.evaluation.grouping import base_among
 
 LEFT, GAP, TOP, TALL, FOOT, RIGHT = 30.0, 16.0, 14.0, 150.0, 26.0, 8.0  # points
 _LEGEND_LINE, _HANDLE, NAME = 11.0, 24.0, 190.0  # legend: a line, a handle with the space after it, a label
-_LEAST_SECONDS = 0.05  # smallest value that is drawn; run folders keep tenths of a second
+_LEAST_SECONDS = 0.05  # smallest value in the figure; run folders keep tenths of a second
 _COSTS = {
     "retrieval": "retrieval lost (points)",
     "transfer": "zero-shot accuracy lost (points)",
@@ -29,24 +29,24 @@ _COSTS = {
 
 @dataclass(frozen=True)
 class _Model:
-    """Seeds of a model: mean preference in % with the mean of their intervals, and costs of each seed."""
+    """Seeds of a model: mean preference in %, with the mean interval, and the costs of each seed."""
 
     preference: Estimate
     costs: Mapping[str, Sequence[float]]
 
     def cost(self, name: str) -> float:
-        """Return the mean over seeds; NaN if no seed knows the cost."""
+        """Return the mean over seeds; NaN if the cost is missing."""
         return fmean(self.costs[name]) if self.costs[name] else math.nan
 
 
 def draw(runs: Runs) -> Picture:
-    """Draw points with 95 % intervals of the preference and the range of the cost over seeds; a line joins the front.
+    """Draw points with 95 % intervals of the preference, ranges of the cost over seeds, and a line along the front.
 
-    The interval of several seeds is the mean of their intervals. Since the seeds share the pairs, it is no narrower
-    than the interval of the mean.
+    The interval of several seeds is the mean of their intervals. Since the seeds share the pairs, the interval is no
+    narrower than the interval of the mean.
 
     Raises:
-        Missing: the base or all other models were not evaluated for preference and abilities.
+        MissingRun: the base or all other models were not evaluated for preference and abilities.
     """
     models = _models(runs)
     if len(models) < 2:
@@ -75,35 +75,35 @@ def draw(runs: Runs) -> Picture:
 
 
 def _models(runs: Runs) -> dict[str, _Model]:
-    """Return the models that were evaluated for preference and abilities, the base first."""
-    found = runs.models
-    base = base_among([one for members in found.values() for one in members])
-    seconds = {(one.about["group"], one.about["seed"]): one.seconds for one in runs.tunings}
+    """Return the models with preference and abilities, the base first."""
+    by_label = runs.models
+    base = base_among([member for members in by_label.values() for member in members])
+    seconds = {(tuning.about["group"], tuning.about["seed"]): tuning.seconds for tuning in runs.tunings}
     out = {}
-    for label, members in found.items():
-        numbers = [preferred(one) for one in members if not one.given]
-        costs = {name: [100 * lost(base, one, name) for one in members] for name in ("retrieval", "transfer")}
+    for label, members in by_label.items():
+        numbers = [preferred(member) for member in members if not member.given]
+        costs = {name: [100 * lost(base, member, name) for member in members] for name in ("retrieval", "transfer")}
         needed = [number.value for number in numbers] + costs["retrieval"] + costs["transfer"]
         if not numbers or any(map(math.isnan, needed)):
             continue
-        known = [seconds.get((one.about["group"], one.about["seed"]), math.nan) for one in members]
-        costs["seconds"] = [] if any(map(math.isnan, known)) else [max(value, _LEAST_SECONDS) for value in known]
-        value, low, high = (100 * fmean(getattr(one, end) for one in numbers) for end in ("value", "low", "high"))
+        times = [seconds.get((member.about["group"], member.about["seed"]), math.nan) for member in members]
+        costs["seconds"] = [] if any(map(math.isnan, times)) else [max(time, _LEAST_SECONDS) for time in times]
+        value, low, high = (100 * fmean(getattr(number, end) for number in numbers) for end in ("value", "low", "high"))
         out[label] = _Model(Estimate(value, numbers[0].n, low, high), costs)
     return out
 
 
 def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], cost: str) -> None:
-    """Draw all models that know a cost; other models are left out."""
+    """Draw all models that have a cost."""
     axes.grid(linewidth=0.4, color="0.88")
     if not any(model.costs[cost] for model in models.values()):
-        axes.text(0.5, 0.5, "not known of these runs", transform=axes.transAxes, ha="center")
+        axes.text(0.5, 0.5, "no run has this cost", transform=axes.transAxes, ha="center")
         axes.set(xticks=[])
         return
     if cost == "seconds":
         _log_scale(axes, [value for model in models.values() for value in model.costs[cost]])
     front = sorted((models[label].cost(cost), models[label].preference.value) for label in _front(models, cost))
-    axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.8, zorder=1, label="Pareto front of a panel")
+    axes.plot(*zip(*front, strict=True), color=GREY, linewidth=0.8, zorder=1, label="Pareto front")
     for i, (label, model) in enumerate(models.items()):
         if not model.costs[cost]:
             continue
@@ -115,7 +115,7 @@ def _panel(axes: Axes, models: Mapping[str, _Model], labels: Mapping[str, str], 
 
 
 def _log_scale(axes: Axes, values: Sequence[float]) -> None:
-    """Give the x axis a logarithmic scale with round ticks around the given values."""
+    """Give the x axis a logarithmic scale with round ticks in the range of the values."""
     low, high = min(values) / 1.5, max(values) * 1.5
     axes.set(xscale="log", xlim=(low, high))
     rounds = [digit * 10.0**power for power in range(-2, 7) for digit in (1, 2, 5)]
@@ -126,25 +126,28 @@ def _log_scale(axes: Axes, values: Sequence[float]) -> None:
 
 def _front(models: Mapping[str, _Model], cost: str) -> list[str]:
     """Return the models on the Pareto front of a panel."""
-    known = [label for label, model in models.items() if model.costs[cost]]
+    labels = [label for label, model in models.items() if model.costs[cost]]
     here = pareto_front(
-        [models[label].cost(cost) for label in known], [models[label].preference.value for label in known]
+        [models[label].cost(cost) for label in labels], [models[label].preference.value for label in labels]
     )
-    return [label for label, on_front in zip(known, here, strict=True) if on_front]
+    return [label for label, on_front in zip(labels, here, strict=True) if on_front]
 
 
 def _alt(models: Mapping[str, _Model]) -> str:
-    """Return the front and all numbers in words."""
+    """Return a description of the front, and all numbers."""
     each = "; ".join(
         f"{label}: {model.preference.value:.1f} %, {_points(model.cost('retrieval'))}, "
         f"{_points(model.cost('transfer'))}" + (f", {model.cost('seconds'):.1f} s" if model.costs["seconds"] else "")
         for label, model in models.items()
     )
+    top = max(models, key=lambda label: models[label].preference.value)
     return (
-        "Preference of each model against retrieval lost, zero-shot accuracy lost and seconds of training; up and to "
-        "the left is better. Vertical lines are 95 % intervals, horizontal ones ranges over seeds. On the Pareto front "
-        f"of preference and retrieval lost: {'; '.join(_front(models, 'retrieval'))}. Preference, points of retrieval "
-        f"and of zero-shot accuracy lost, seconds: {each}."
+        f"{top} has the highest preference, {models[top].preference.value:.1f} %, and loses "
+        f"{_points(models[top].cost('retrieval'))} points of retrieval. Preference of each model against "
+        "retrieval lost, zero-shot accuracy lost and seconds of training. Points further up and further left are "
+        "better. Vertical lines are 95 % intervals, and horizontal lines are ranges over seeds. "
+        f"Pareto front of preference and retrieval lost: {'; '.join(_front(models, 'retrieval'))}. "
+        f"Preference, points of retrieval and of zero-shot accuracy lost, seconds: {each}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Straight line through points, with the interval of its position."""
+"""Straight line through points, with a pointwise interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from interp.stats import resamples
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """Least-squares line at some places, with a pointwise 95 % interval."""
+    """Least-squares line at a grid of places, with a pointwise 95 % interval."""
 
     at: NDArray[np.float64]
     fit: NDArray[np.float64]
@@ -49,7 +49,7 @@ def line(x: ArrayLike, y: ArrayLike, *, places: int = 41, draws: int = 2000, see
 def _lines(
     x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], at: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the line for each row of weights, at the given places; NaN if x does not vary."""
+    """Return the fitted line for each row of weights, shape (rows, places); NaN if x does not vary."""
     total = weights.sum(1)
     mx, my = weights @ x / total, weights @ y / total
     var, cov = weights @ (x * x) / total - mx**2, weights @ (x * y) / total - mx * my

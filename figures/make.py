@@ -1,4 +1,4 @@
-"""`python -m figures.make --run RUN...`: make the paper's figures and tables from run folders."""
+"""`python -m figures.make --run RUN...`: draw the figures and write the tables of the paper from run folders."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from interp.errors import UserError
 
 PROG = "python -m figures.make"
 DESCRIPTION = """\
-Draw the paper's figures and write its tables, camera-ready, from the folders of runs that are done.
-  fig_pairs          images with description and caption, and their scores before and after fine-tuning
-  fig_method         an interchange intervention, with the numbers of one example
-  fig_sweep          layer x size, a heatmap for every measure of a sweep
-  fig_attributions   words shaded by what they add to the score, by route
+Draw the figures and write the tables of the paper, camera-ready, from the folders of finished runs.
+  fig_pairs          images with description and caption, and the scores before and after fine-tuning
+  fig_method         an interchange intervention, with the scores of one example
+  fig_sweep          heatmaps of layer x size for each measure of a sweep
+  fig_attributions   words shaded by their contributions to the score, by route
   fig_norms          attributions against imageability and concreteness, by route and model
-  fig_training       loss, preference and IIA while models were fine-tuned
-  fig_tradeoff       preference against lost abilities and seconds of training, with the Pareto front
-  fig_dose           preference and abilities where the deviation of Z is multiplied
-  table1, 2, 3       preference and abilities; agreement with blind and low-vision readers; norms
-A figure that these runs cannot give is named, with the command that it needs."""
+  fig_training       loss, preference and IIA during fine-tuning
+  fig_tradeoff       preference against lost abilities and training time, with the Pareto front
+  fig_dose           preference and abilities for several doses of Z
+  table1             preference and abilities
+  table2             agreement with blind and low-vision readers
+  table3             norms
+  table4             further data sets
+If a figure lacks a run, the command names the figure and the command for the missing run."""
 EPILOG = """\
 examples:
   python -m figures.make --run runs/demo runs/paper-toy
-      a sweep, and all models of python -m training.paper
+      draw from a sweep and from all models of python -m training.paper
   python -m figures.make --run runs/demo --only fig_sweep
 
-files in the folder:
-  fig_*.pdf, fig_*.png   as vectors, and with 300 dots an inch; 16 cm wide, letters of 8 pt
-  fig_*.alt.txt          what the figure shows, in words: for readers who do not see it
-  table*.tex, .md, .csv  with booktabs; to read; with every digit"""
+files in the output folder:
+  fig_*.pdf, fig_*.png   vectors, and 300 dots per inch; 16 cm wide, with a font size of 8 pt
+  fig_*.alt.txt          description in words, for readers who do not see the figure
+  table*.tex, .md, .csv  LaTeX with booktabs, Markdown, and CSV in full precision"""
 
 
 @dataclass(frozen=True)
@@ -43,32 +46,34 @@ class MakeConfig:
 
     run: tuple[str, ...] | None = option(
         None,
-        "run folders, or folders of run folders: at most one sweep, any number of fine-tunings and evaluations",
+        "run folders, or folders with run folders: at most one sweep, and any number of fine-tunings and evaluations",
         metavar="RUN",
         many=True,
     )
-    out: str = option("figures/out", "folder for figures and tables")
-    only: tuple[str, ...] | None = option(None, "names of figures or tables", metavar="NAME", many=True)
+    out: str = option("figures/out", "output folder")
+    only: tuple[str, ...] | None = option(
+        None, "names of figures or tables to make; by default all", metavar="NAME", many=True
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
     config = cli.parse(MakeConfig, PROG, DESCRIPTION, EPILOG, argv)
-    return cli.run(lambda: make(config), on_interrupt=lambda: "figures that are done are kept")
+    return cli.run(lambda: make(config), on_interrupt=lambda: "finished figures are kept")
 
 
 def make(config: MakeConfig) -> int:
-    """Read the runs, and draw the figures and tables that the options name.
+    """Read the runs, and make the requested figures and tables.
 
     Raises:
         UserError: a name is unknown, a run cannot be read, or nothing can be made from the runs.
     """
-    known = (*FIGURES, *TABLES)
-    wanted = config.only or known
-    if unknown := [name for name in wanted if name not in known]:
-        raise UserError(f"--only: there is no '{unknown[0]}'; known: {', '.join(known)}")
+    names = (*FIGURES, *TABLES)
+    wanted = config.only or names
+    if unknown := [name for name in wanted if name not in names]:
+        raise UserError(f"--only: there is no figure or table '{unknown[0]}'; choose from {', '.join(names)}")
     if not config.run:
-        raise UserError("name run folders with --run, as in --run runs/demo runs/paper-toy")
+        raise UserError("there are no run folders; add them with --run, as in --run runs/demo runs/paper-toy")
     from figures.prepare import Writer, prepared
     from figures.runs import MissingRun, find
     from interp.cli.progress import Bar
@@ -84,7 +89,7 @@ def make(config: MakeConfig) -> int:
                 lacking[name] = str(error)
             bar.update()
         if lacking and (config.only or not ready):
-            raise UserError("; ".join(f"{name} {why}" for name, why in lacking.items()))
+            raise UserError("; ".join(f"{name} {need}" for name, need in lacking.items()))
         files: list[Path] = []
         for write in ready:
             paths, notes = write(out)
@@ -92,9 +97,9 @@ def make(config: MakeConfig) -> int:
             bar.write(cli.spelled("".join(f"note: {note}\n" for note in notes)), end="")
             bar.update()
     print(cli.spelled("".join(f"note: {note}\n" for note in runs.notes)), end="")
-    print(cli.spelled("".join(f"not made: {name} {why}\n" for name, why in lacking.items())), end="")
-    for path in files:
-        print(f"look at  {path}")
+    print(cli.spelled("".join(f"not made: {name} {need}\n" for name, need in lacking.items())), end="")
+    made = dict.fromkeys(path.name.partition(".")[0] for path in files)
+    print(f"look at  {out}\n{cli.wrapped(', '.join(made))}")
     return 0
 
 

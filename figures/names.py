@@ -11,8 +11,8 @@ FIGURES = (
     "fig_dose",
 )
 TABLES = {  # table -> its requirements
-    "table1": "preferences: evaluate with the task preference",
-    "table2": "ratings of readers: evaluate with --blv FOLDER",
-    "table3": "norms: evaluate with the task norms",
-    "table4": "several data sets: evaluate with --data FIRST,OTHER",
+    "table1": "preferences: evaluate models with the task preference",
+    "table2": "ratings by readers: evaluate models with --blv FOLDER",
+    "table3": "norms: evaluate models with the task norms",
+    "table4": "several data sets: evaluate models with --data FIRST,OTHER",
 }

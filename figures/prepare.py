@@ -1,4 +1,4 @@
-"""Figures and tables by name, made from runs before any file is written."""
+"""Figures and tables by name; all of them are made before the first file is written."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Writer = Callable[[Path], tuple[list[Path], list[str]]]
 def prepared(name: str, runs: Runs) -> Writer:
     """Draw a figure or compute a table, and return a function that writes it.
 
-    The function takes a folder, and returns the files and sentences that the user should read.
+    The function takes a folder, and returns the paths of the files and notes for the user.
 
     Raises:
-        Missing: the runs lack the material.
+        MissingRun: the runs lack data for the figure or table.
     """
     if name in TABLES:
         if name not in runs.tables:

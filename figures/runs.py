@@ -1,4 +1,4 @@
-"""Material of figures: sweeps, evaluations and fine-tunings, found in run folders."""
+"""Data of figures: sweeps, evaluations and fine-tunings from run folders."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from training.evaluation.rendering import ResultTable
 from training.evaluation.stored import Evaluation, read
 
 HISTORY = "history.csv"
-_NUMBERED = ("step", "val_loss", "preference")  # columns that are known for every look
+_NUMBERED = ("step", "val_loss", "preference")  # columns with a value in every row
 
 
 class MissingRun(UserError):
-    """Error for a figure that cannot be made from these runs; the message names the run that it needs."""
+    """Error of a figure that lacks a run; the message names the missing run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,9 @@ class Tuning:
     """Fine-tuning.
 
     Attributes:
-        about: label, group and seed, as in its evaluation.
-        history: a row for each look at the validation pairs: step, losses, preference, IIA.
-        seconds: duration of the training in seconds; NaN if the run does not have it.
+        about: label, group and seed, as in the evaluation.
+        history: table with a row for each validation: step, losses, preference, IIA.
+        seconds: duration of the training in seconds; NaN if missing.
         contrast: names of the two kinds of text.
     """
 
@@ -53,11 +53,11 @@ class Tuning:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """All runs that the options name.
+    """All given runs.
 
     Attributes:
         sweeps, evaluations, tunings: runs by kind.
-        notes: sentences the user should read, about runs that are unfinished and left out.
+        notes: notes for the user on unfinished runs, which are left out.
     """
 
     sweeps: Sequence[SweepRun]
@@ -70,7 +70,7 @@ class Runs:
         """First sweep.
 
         Raises:
-            Missing: there is none.
+            MissingRun: there is no sweep.
         """
         if not self.sweeps:
             raise MissingRun("needs the run folder of a sweep: python -m interp.sweep")
@@ -78,29 +78,29 @@ class Runs:
 
     @cached_property
     def models(self) -> dict[str, list[Evaluation]]:
-        """Evaluations of the seeds of each model under its name, the base first.
+        """Evaluations of the seeds of each model, by name of the model, the base first.
 
         Raises:
-            Missing: there are none.
-            UserError: they cannot be compared.
+            MissingRun: there are no evaluations.
+            UserError: the evaluations cannot be compared.
         """
         if not self.evaluations:
             raise MissingRun("needs evaluated models: python -m training.paper, or python -m training.evaluate")
         check_alike(self.evaluations)
-        return groups_of(sorted(self.evaluations, key=lambda one: one.about["label"] != "base"))
+        return groups_of(sorted(self.evaluations, key=lambda member: member.about["label"] != "base"))
 
     @cached_property
     def tables(self) -> dict[str, ResultTable]:
         """Tables of the evaluations, by name."""
-        found = tables([one for members in self.models.values() for one in members])
-        return {table.name: table for table in found}
+        members = [member for members in self.models.values() for member in members]
+        return {table.name: table for table in tables(members)}
 
 
 def find(paths: Sequence[Path]) -> Runs:
-    """Read run folders, and those inside folders that are not runs themselves; unfinished runs are left out.
+    """Read run folders, and the run folders inside other folders; unfinished runs are left out.
 
     Raises:
-        StoreError: a folder does not exist, or is damaged.
+        StoreError: a folder does not exist or is damaged.
         UserError: there are two sweeps, or a run has an unknown kind.
     """
     sweeps: list[SweepRun] = []
@@ -112,12 +112,12 @@ def find(paths: Sequence[Path]) -> Runs:
         manifest = RunFolder(path).manifest()
         kind = manifest["settings"]["kind"]
         if kind not in ("sweep", "evaluation", "finetune"):
-            raise UserError(f"'{path}' is a run of a kind that no figure is made of: {kind}")
+            raise UserError(f"no figure shows runs of the kind {kind}: '{path}'; remove it from --run")
         if kind == "sweep":
             sweeps.append(load_sweep(path))
             continue
         if "finished" not in manifest:
-            notes.append(f"'{path}' is not finished, and left out; its command goes on: {manifest['command']}")
+            notes.append(f"'{path}' is not finished, and is left out; continue it with: {manifest['command']}")
             continue
         if kind == "finetune":
             tunings.append(_tuning(path))
@@ -125,23 +125,27 @@ def find(paths: Sequence[Path]) -> Runs:
         if kind == "evaluation" or (inside.manifest_path.is_file() and "finished" in inside.manifest()):
             evaluations.append(read(path))
         else:
-            notes.append(f"'{path}' has no finished evaluation: python -m training.evaluate --model {path}")
+            notes.append(
+                f"'{path}' has no finished evaluation; evaluate it with: python -m training.evaluate --model {path}"
+            )
     if len(sweeps) > 1:
-        raise UserError(f"'{sweeps[0].folder.path}' and '{sweeps[1].folder.path}' are both sweeps; name one with --run")
+        raise UserError(
+            f"'{sweeps[0].folder.path}' and '{sweeps[1].folder.path}' are both sweeps; give only one of them to --run"
+        )
     return Runs(sweeps, evaluations, tunings, notes)
 
 
 def _inside(path: Path) -> list[Path]:
-    """Return a run folder itself, or the run folders in a folder."""
+    """Return the path if it is a run folder; else the run folders inside it."""
     try:
         if (path / "manifest.json").is_file() and RunFolder(path).settings["kind"] != "paper":
             return [path]
-        found = sorted(each for each in path.iterdir() if (each / "manifest.json").is_file())
+        inside = sorted(each for each in path.iterdir() if (each / "manifest.json").is_file())
     except OSError as error:
-        raise StoreError(f"cannot read '{path}': {error.strerror or error}; --run takes run folders") from error
-    if not found:
-        raise StoreError(f"'{path}' is no run folder, and holds none; --run takes run folders")
-    return found
+        raise StoreError(f"cannot read '{path}': {error.strerror or error}; give run folders to --run") from error
+    if not inside:
+        raise StoreError(f"'{path}' is not a run folder and contains no run folder; give run folders to --run")
+    return inside
 
 
 def _tuning(path: Path) -> Tuning:
@@ -152,10 +156,10 @@ def _tuning(path: Path) -> Tuning:
 
 
 def _history(path: Path, contrast: Contrast) -> pd.DataFrame:
-    """Return the looks of a fine-tuning at val, one per row; an unknown measure of a look is NaN.
+    """Return the validations of a fine-tuning, one per row; a missing measure is NaN.
 
     Raises:
-        StoreError: the file is missing or has other content, or the steps do not ascend.
+        StoreError: the file is missing or has invalid content, or the steps do not ascend.
     """
     try:
         table = read_table(path)
@@ -165,9 +169,9 @@ def _history(path: Path, contrast: Contrast) -> pd.DataFrame:
             for name in table.columns
         }
     except DataError as error:
-        raise StoreError(f"{error}; mend it, or fine-tune again") from error
+        raise StoreError(f"{error}; correct the file, or fine-tune again") from error
     steps = columns["step"]
     if not steps or any(step != int(step) for step in steps) or any(a >= b for a, b in pairwise(steps)):
-        raise StoreError(f"'{path}' holds no steps that are whole numbers and ascend; fine-tune again")
-    iia = [f"iia_{contrast.short(direction)}" for direction in DIRECTIONS]  # these names may have capitals
+        raise StoreError(f"'{path}' has no steps, or its steps are not ascending whole numbers; fine-tune again")
+    iia = [f"iia_{contrast.short(direction)}" for direction in DIRECTIONS]  # these names can have capital letters
     return pd.DataFrame(columns).astype({"step": int}).rename(columns={name.lower(): name for name in iia})

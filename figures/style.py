@@ -1,4 +1,4 @@
-"""Common style of all figures: ACL's widths, 8 pt in the final size, colours for colour-blind readers."""
+"""Common style of all figures: widths of ACL, a font size of 8 pt, and colours for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from interp.data.images import open_rgb
 from interp.drawing.pictures import UNHINTED, Picture, at
 from interp.runs.files import write_atomic
 
-PAGE, HEIGHT = 6.3, 9.7  # inches: both columns of ACL's page (16 cm), and its height (24.7 cm)
-SIZE = 8.0  # font size of every letter, in points
-FONT = ("STIXGeneral", "DejaVu Sans")  # like Times; the second font for letters that the first lacks
+PAGE, HEIGHT = 6.3, 9.7  # inches: width of both columns of an ACL page (16 cm), and height of the page (24.7 cm)
+SIZE = 8.0  # font size of all text, in points
+FONT = ("STIXGeneral", "DejaVu Sans")  # similar to Times; the second font has letters that the first lacks
 RC: Any = {
     "font.family": list(FONT),
     "font.size": SIZE,
@@ -49,9 +49,9 @@ RC: Any = {
     "figure.facecolor": "white",
     **UNHINTED,
     "pdf.fonttype": 42,
-    "text.parse_math": False,  # a name may hold dollars
+    "text.parse_math": False,  # a name can contain dollar signs
 }
-# Okabe & Ito's colours, which colour-blind readers can tell apart
+# Colours of Okabe & Ito, which colour-blind readers can distinguish
 BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY, GREY = (
     "#0072B2",
     "#D55E00",
@@ -71,7 +71,7 @@ _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (
 def look(number: int) -> dict[str, Any]:
     """Return the style of the n-th model.
 
-    Twelve models have distinct marks, so that they can be told apart in grey too; then the marks repeat.
+    The first twelve models have distinct marks, so they also differ in a grey print. Then the marks repeat.
     """
     colour, dashes = COLOURS[number % len(COLOURS)], _DASHES[number % len(_DASHES)]
     return {"color": colour, "marker": MARKS[number % len(MARKS)], "linestyle": dashes}
@@ -105,14 +105,14 @@ def photo(figure: Picture, path: Path, left: float, top: float, side: float) -> 
     """Draw a picture from a file in a square; the position is in points from the figure's upper left corner.
 
     Raises:
-        Missing: the file does not exist, or is damaged.
+        MissingRun: the file does not exist or is damaged.
     """
     axes = at(figure, left, top, side, side, anchor="NW")
     axes.axis("off")
     try:
         axes.imshow(open_rgb(str(path), lambda name: read_file(name, MOST_IMAGE)))
     except DataError as error:
-        raise MissingRun(f"needs the picture '{path}' ({error}); make that run again, in another folder") from error
+        raise MissingRun(f"needs the picture '{path}' ({error}); repeat the run in another folder") from error
 
 
 def drawn(draw: Callable[[], Picture]) -> Picture:
@@ -125,7 +125,7 @@ def save(figure: Picture, out: Path, name: str) -> tuple[list[Path], list[str]]:
     """Write a figure as PDF and PNG, and its description as text.
 
     Returns:
-        Files, and sentences the user should read.
+        Paths of the files, and notes for the user.
     """
     files = {f"{name}.alt.txt": (figure.alt + "\n").encode()}
     with matplotlib.rc_context(RC), warnings.catch_warnings(record=True) as caught:
@@ -139,10 +139,10 @@ def save(figure: Picture, out: Path, name: str) -> tuple[list[Path], list[str]]:
             files[f"{name}.{suffix}"] = buffer.getvalue()
     for file, content in files.items():
         write_atomic(out / file, content)
-    said = dict.fromkeys(str(one.message) for one in caught)
-    lacking = {match[1] for text in said if (match := re.match(r"Glyph (\d+) .*missing", text))}
-    notes = [text for text in said if not re.match(r"Glyph \d+ .*missing", text)]
+    messages = dict.fromkeys(str(warning.message) for warning in caught)
+    lacking = {match[1] for text in messages if (match := re.match(r"Glyph (\d+) .*missing", text))}
+    notes = [text for text in messages if not re.match(r"Glyph \d+ .*missing", text)]
     if lacking:
         letters = "".join(chr(int(number)) for number in sorted(lacking, key=int))
-        notes.append(f"{name}: no font here has {letters}; install one that has, such as Noto")
+        notes.append(f"{name}: no installed font has {letters}; install a font with these letters, such as Noto")
     return [out / file for file in files], notes

@@ -20,7 +20,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
 
 @pytest.fixture(scope="session")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
-    """Long and hostile texts, many layers, fine-tuned cells, models with long names."""
+    """Return runs with long and hostile texts, many layers, fine-tuned cells, and models with long names."""
     folder = tmp_path_factory.mktemp("odd")
     write_sweep(folder / "sweep", layers=range(1, 13), sizes=(4, 16, 64, 128, 256), tuned=True, texts=ODD)
     for name in ("", " (layer 11, size 256)", " (layer 11, size 128)", " (runs/a-very-long-name/that-goes-on-and-on)"):
@@ -36,7 +36,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
 
 @pytest.fixture(scope="session")
 def few(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
-    """One subspace size, three norms, one seed of each model, a single model."""
+    """Return runs with one subspace size, three norms, and one seed of one model."""
     folder = tmp_path_factory.mktemp("few")
     write_sweep(folder / "sweep", sizes=(16,), norms=(*NORMS, "familiarity"))
     write_evaluation(folder / "base")
@@ -47,7 +47,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> runs.Runs:
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """All that can be made, and the runs that it was made of."""
+    """Return the folder of all figures and tables, and their runs."""
     folder = tmp_path_factory.mktemp("written")
     write_sweep(folder / "sweep")
     write_paper(folder / "paper", readers=True)

@@ -1,4 +1,4 @@
-"""Run folders that figures are drawn from, and how a figure is drawn in a test."""
+"""Run folders for figures, and functions that draw a figure in a test."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def change_settings(path: Path, **changed: object) -> None:
     write(path, json.dumps(content | {"settings": content["settings"] | changed}))
 
 
-def figure(name: str, of: runs.Runs) -> Picture:
-    return drawn(lambda: importlib.import_module(f"figures.{name}").draw(of))
+def figure(name: str, all_runs: runs.Runs) -> Picture:
+    return drawn(lambda: importlib.import_module(f"figures.{name}").draw(all_runs))
 
 
 def texts(shown: Picture) -> list[str]:

@@ -1,4 +1,4 @@
-"""What figures show, against the numbers in the runs."""
+"""Content of figures, compared with the numbers of the runs."""
 
 from __future__ import annotations
 
@@ -45,31 +45,31 @@ def test_heatmaps_show_every_measure_and_the_chosen_cell(made: runs.Runs, odd: r
         ("shift d>c", "shift_d2c", "{:+.2f}"),
     ):
         factor = 100 if "f}" in form and "+" not in form else 1
-        found = {text.get_position(): text.get_text() for text in named[title].texts}
+        lines = {text.get_position(): text.get_text() for text in named[title].texts}
         for _, row in frame.iterrows():
             where = ([6, 7, 8].index(row["layer"]), [4, 16].index(row["size"]))
             written = form.format(factor * row[measure]).replace("+0.", ".").replace("-0.", "\N{MINUS SIGN}.")
-            assert found[where] == written
+            assert lines[where] == written
         (outline,) = [patch for patch in named[title].patches if isinstance(patch, Rectangle)]
         column, row = outline.get_x() + 0.5, outline.get_y() + 0.5
         assert ([6, 7, 8][round(column)], [4, 16][round(row)]) == (best["layer"], best["size"])
 
 
 def test_pairs_show_texts_and_mean_scores(made: runs.Runs):
-    shown, said = figure("fig_pairs", made), texts(figure("fig_pairs", made))
+    shown, words = figure("fig_pairs", made), texts(figure("fig_pairs", made))
     scores: dict[str, list[list[tuple[float, float]]]] = {}
-    for one in made.evaluations:
-        both = [(pair["positive"], pair["negative"]) for pair in one.shown]
-        scores.setdefault(one.about["label"], []).append(both)
+    for evaluation in made.evaluations:
+        both = [(pair["positive"], pair["negative"]) for pair in evaluation.shown]
+        scores.setdefault(evaluation.about["label"], []).append(both)
     assert len(scores) == 3
-    assert "the wedding at the harbour" in said
+    assert "the wedding at the harbour" in words
     rows = [axes for axes in shown.axes if len(axes.lines) == 9]
     assert len(rows) == 2
     for label, seeds in scores.items():
         for pair, (description, caption) in enumerate(np.mean(seeds, axis=0)):
-            assert value_text(description - caption) in said
+            assert value_text(description - caption) in words
             assert f"{label}: description {description:.3f}, caption {caption:.3f}" in shown.alt
-            drawn_at = {tuple(np.ravel(one.get_xydata())) for one in rows[pair].lines}
+            drawn_at = {tuple(np.ravel(drawn_line.get_xydata())) for drawn_line in rows[pair].lines}
             y = list(scores).index(label)
             assert {(description, y), (caption, y), (caption, y, description, y)} <= drawn_at
     assert len({len(seeds) for seeds in scores.values()}) == 2
@@ -77,7 +77,7 @@ def test_pairs_show_texts_and_mean_scores(made: runs.Runs):
 
 def test_attributions_have_their_value_below_each_word_and_a_mark_for_the_sign(made: runs.Runs):
     shown = figure("fig_attributions", made)
-    said = texts(shown)
+    words = texts(shown)
     best = made.sweep.cells[tuple(int(made.sweep.best[name]) for name in ("layer", "size", "seed"))]
     description, caption = best["examples"][0], best["examples"][2]
     boxes = [patch for axes in shown.axes for patch in axes.patches]
@@ -86,7 +86,7 @@ def test_attributions_have_their_value_below_each_word_and_a_mark_for_the_sign(m
     ]
     assert len(boxes) == len(values) == 3 * (6 + 5)
     for value, box in zip(values, boxes, strict=True):
-        assert value_text(value) in said
+        assert value_text(value) in words
         assert (box.get_linestyle() in ("-", "solid")) == (value >= 0)
         assert to_rgb(box.get_facecolor()) == pytest.approx(shade(value, max(map(abs, values))))
     assert len({box.get_linestyle() if isinstance(box.get_linestyle(), str) else "dashed" for box in boxes}) == 2
@@ -94,28 +94,44 @@ def test_attributions_have_their_value_below_each_word_and_a_mark_for_the_sign(m
 
 
 def test_an_intervention_has_its_scores(made: runs.Runs):
-    said = texts(figure("fig_method", made))
+    words = texts(figure("fig_method", made))
     assert {"clean: 0.500", "counterfactual: 0.625", "the wedding at the harbour", "a red circle at the left"} <= set(
-        said
+        words
     )
     layer = int(made.sweep.best["layer"])
-    assert f"token, layer {layer} (block {layer - 1})" in said
+    assert f"token, layer {layer} (block {layer - 1})" in words
+
+
+@pytest.mark.parametrize(("rises", "number"), [([-0.1, 0.2, 0.3], 2), ([-0.1, 0.0, -0.3], 1), ([0.1], 1)])
+def test_the_intervention_is_the_first_that_raises_the_score(rises: list[float], number: int, tmp_path: Path):
+    texts_of_pairs = [(f"a description {i}", f"a caption {i}") for i in range(len(rises))]
+    path = write_sweep(tmp_path / "sweep", texts=texts_of_pairs)
+    for file in path.glob("cells/*.json"):
+        cell = json.loads(file.read_text())
+        for example, rise in zip(cell["examples"], 2 * rises, strict=True):
+            example["swap"]["counterfactual"] = 0.5 + rise
+        rewrite(file, cell)
+    shown = figure("fig_method", runs.find([path]))
+    assert f"a caption {number - 1}" in shown.alt
+    assert f"Example {number} of {len(rises)}" in shown.alt
+    assert f"counterfactual: {0.5 + rises[number - 1]:.3f}" in texts(shown)
+    assert ("in none of these examples" in shown.alt) == (max(rises) <= 0)
 
 
 def test_correlations_are_those_of_scipy(made: runs.Runs):
     shown = figure("fig_norms", made)
-    members = [one for one in made.evaluations if one.about["label"] == "IIT-DAS, LoRA"]
-    said = " ".join(texts(shown))
+    members = [evaluation for evaluation in made.evaluations if evaluation.about["label"] == "IIT-DAS, LoRA"]
+    words = " ".join(texts(shown))
     for norm in NORMS:
         for route in MEASURED:
             ratings = members[0].ratings[norm]
             rated = [word for word in WORDS if not math.isnan(ratings[word])]
             each = [
-                scipy_stats.pearsonr([one.words[route][w] for w in rated], [ratings[w] for w in rated])[0]
-                for one in members
+                scipy_stats.pearsonr([evaluation.words[route][w] for w in rated], [ratings[w] for w in rated])[0]
+                for evaluation in members
             ]
-            assert f"r = {np.mean(each):+.2f}".replace("-", "\N{MINUS SIGN}") in said
-            assert f"n = {len(rated)}" in said
+            assert f"r = {np.mean(each):+.2f}".replace("-", "\N{MINUS SIGN}") in words
+            assert f"n = {len(rated)}" in words
     dots = [axes for axes in shown.axes if axes.get_title(loc="left") in NORMS]
     labels = [[label.get_text() for label in axes.get_yticklabels() if label.get_text()] for axes in dots]
     assert [len(each) for each in labels] == [1 + 1 + 3 + 3, 0]
@@ -123,9 +139,9 @@ def test_correlations_are_those_of_scipy(made: runs.Runs):
 
 
 def test_without_evaluations_words_are_of_the_sweep(tmp_path: Path):
-    of = runs.find([write_sweep(tmp_path / "sweep")])
+    sweep_runs = runs.find([write_sweep(tmp_path / "sweep")])
     sweep = load_sweep(tmp_path / "sweep")
-    shown = " ".join(texts(figure("fig_norms", of)))
+    shown = " ".join(texts(figure("fig_norms", sweep_runs)))
     for norm in NORMS:
         for route in MEASURED:
             value, low, high = (sweep.best[f"r_{norm}_{route}{end}"] for end in ("", "_low", "_high"))
@@ -134,27 +150,29 @@ def test_without_evaluations_words_are_of_the_sweep(tmp_path: Path):
 
 def test_curves_are_means_over_seeds(made: runs.Runs):
     shown = figure("fig_training", made)
-    tables = [one.history for one in made.tunings if one.about["objective"] == "iit-das"]
+    tables = [tuning.history for tuning in made.tunings if tuning.about["objective"] == "iit-das"]
     assert len(tables) == 2
     loss, preference, iia = (shown.axes[i] for i in range(3))
-    curves = {one.get_label(): one for one in preference.lines}
+    curves = {curve.get_label(): curve for curve in preference.lines}
     mean = 100 * np.mean([table["preference"] for table in tables], axis=0)
     np.testing.assert_allclose(curves["IIT-DAS, LoRA"].get_ydata(), mean)
     np.testing.assert_array_equal(curves["IIT-DAS, LoRA"].get_xdata(), tables[0]["step"])
     assert not np.allclose(mean, 100 * tables[0]["preference"])
     assert len(loss.lines) == 2
-    assert sum(len(one.get_xdata()) > 0 for one in iia.lines) == 2
+    assert sum(len(curve.get_xdata()) > 0 for curve in iia.lines) == 2
 
 
 def test_curves_end_where_the_first_seed_ends(tmp_path: Path):
     write_tuning(tmp_path / "a", seed=0, steps=(0, 10, 20, 30))
     write_tuning(tmp_path / "b", seed=1, steps=(0, 10))
-    of = runs.find([tmp_path])
-    curve = figure("fig_training", of).axes[1].lines[0]
+    tuned_runs = runs.find([tmp_path])
+    curve = figure("fig_training", tuned_runs).axes[1].lines[0]
     assert curve.get_xdata().tolist() == [0, 10]
-    mean = np.mean([one.history["preference"][:2] for one in of.tunings], axis=0)
+    mean = np.mean([tuning.history["preference"][:2] for tuning in tuned_runs.tunings], axis=0)
     np.testing.assert_allclose(curve.get_ydata(), 100 * mean)
-    assert "IIT-DAS, LoRA, 2 seeds: loss 2 and 0.01" in figure("fig_training", of).alt  # of what was kept
+    assert (
+        "IIT-DAS, LoRA, 2 seeds: loss 2 and 0.01" in figure("fig_training", tuned_runs).alt
+    )  # losses of the kept weights
 
 
 def attributions() -> Attributions:
@@ -166,23 +184,23 @@ def attributions() -> Attributions:
 
 
 def test_attributions_plot_words_and_values():
-    found = attributions()
-    shown = found.plot(0)
-    said = texts(shown)
+    result = attributions()
+    shown = result.plot(0)
+    words = texts(shown)
     for route in MEASURED:
-        assert route in said
-        for word, value in zip(found.words[0], found.by_word(route)[0], strict=True):
-            assert said.count(word) == 3
-            assert value_text(value) in said
+        assert route in words
+        for word, value in zip(result.words[0], result.by_word(route)[0], strict=True):
+            assert words.count(word) == 3
+            assert value_text(value) in words
             assert f"{word} {value_text(value)}" in shown.alt
     data, facts = shown._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG")
     assert facts["image/png"]["alt"] == shown.alt
-    assert texts(found.plot(1)) != said
+    assert texts(result.plot(1)) != words
     assert problems(shown) == []
     with pytest.raises(IndexError):
-        found.plot(2)
-    assert repr(found) == "Attributions(2 texts, 4 words, routes through, around, full)"
+        result.plot(2)
+    assert repr(result) == "Attributions(2 texts, 4 words, routes through, around, full)"
 
 
 def test_sweeps_show_themselves(tmp_path: Path):
@@ -210,13 +228,13 @@ def test_sweeps_show_themselves(tmp_path: Path):
 
 def test_doses_are_means_over_seeds_in_the_mean_of_their_intervals(made: runs.Runs):
     shown = figure("fig_dose", made)
-    each = [one for one in made.evaluations if one.about["label"] == "IIT-DAS, LoRA"]
+    each = [evaluation for evaluation in made.evaluations if evaluation.about["label"] == "IIT-DAS, LoRA"]
     assert len(each) == 2
     for axes, (measure, factor) in zip(
         shown.axes, {"preference": 100, "gap": 1, "retrieval": 100, "accuracy": 100}.items(), strict=True
     ):
-        rows = [[one for one in run.numbers if one.measure.startswith(f"{measure}, alpha ")] for run in each]
-        rows = [sorted(row, key=lambda one: float(one.measure.split()[-1])) for row in rows]
+        rows = [[number for number in run.numbers if number.measure.startswith(f"{measure}, alpha ")] for run in each]
+        rows = [sorted(row, key=lambda number: float(number.measure.split()[-1])) for row in rows]
         marked, curve = axes.lines
         assert set(marked.get_xdata()) == {0}
         np.testing.assert_allclose(curve.get_xdata(), np.arange(-1, 3.5, 0.5))
@@ -235,10 +253,13 @@ def test_the_tradeoff_has_means_over_seeds_and_joins_the_front(made: runs.Runs):
     shown = figure("fig_tradeoff", made)
     retrieval, transfer, seconds = shown.axes
     base, *trained = made.models.values()
-    values = [[one.values["preference", "test", "preference"] for one in members] for members in (base, *trained)]
+    values = [
+        [evaluation.values["preference", "test", "preference"] for evaluation in members]
+        for members in (base, *trained)
+    ]
     for axes, key in ((retrieval, ("retrieval", "retrieval caption")), (transfer, ("colour", "accuracy"))):
         costs = [
-            [100 * (base[0].values["transfer", *key] - one.values["transfer", *key]) for one in members]
+            [100 * (base[0].values["transfer", *key] - evaluation.values["transfer", *key]) for evaluation in members]
             for members in (base, *trained)
         ]
         expected = [(np.mean(cost), 100 * np.mean(value)) for cost, value in zip(costs, values, strict=True)]
@@ -271,17 +292,17 @@ def test_seeds_of_equal_cost_are_drawn_and_seconds_only_where_all_seeds_say_them
     assert [line.get_label() for line in seconds.lines[1:]] == ["behavioral, LoRA"]
 
 
-def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return one[0] <= other[0] and one[1] >= other[1] and one != other
+def beats(point: tuple[float, float], other: tuple[float, float]) -> bool:
+    return point[0] <= other[0] and point[1] >= other[1] and point != other
 
 
 def test_the_tradeoff_needs_a_trained_model(tmp_path: Path):
-    of = runs.find([write_evaluation(tmp_path / "base")])
+    base_run = runs.find([write_evaluation(tmp_path / "base")])
     with raises(MissingRun, "training.paper"):
-        figure("fig_tradeoff", of)
+        figure("fig_tradeoff", base_run)
 
 
 def test_a_dose_needs_the_task(tmp_path: Path):
-    of = runs.find([write_evaluation(tmp_path / "base")])
+    base_run = runs.find([write_evaluation(tmp_path / "base")])
     with raises(MissingRun, "--tasks dose"):
-        figure("fig_dose", of)
+        figure("fig_dose", base_run)

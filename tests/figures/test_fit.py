@@ -19,28 +19,28 @@ pytestmark = pytest.mark.slow
 )
 def test_a_fitted_line_is_that_of_numpy_within_its_interval(drawn_points: list[tuple[float, float]]):
     x, y = np.array(drawn_points).T
-    found = line(x, y, draws=200)
-    assert found is not None
-    np.testing.assert_allclose(found.fit, np.polyval(np.polyfit(x, y, 1), found.at), atol=1e-8)
-    assert (found.at[0], found.at[-1]) == (x.min(), x.max())
-    assert (found.low <= found.high).all()
+    fitted = line(x, y, draws=200)
+    assert fitted is not None
+    np.testing.assert_allclose(fitted.fit, np.polyval(np.polyfit(x, y, 1), fitted.at), atol=1e-8)
+    assert (fitted.at[0], fitted.at[-1]) == (x.min(), x.max())
+    assert (fitted.low <= fitted.high).all()
 
 
 def test_the_interval_of_a_line_is_that_of_resampling(generator):
     draw = np.random.default_rng(1)
     x = draw.uniform(100, 700, 40)
     y = 0.001 * x + draw.normal(0, 0.2, 40)
-    found = line(np.append(x, np.nan), np.append(y, 3.0), places=3)
-    assert found is not None
+    fitted = line(np.append(x, np.nan), np.append(y, 3.0), places=3)
+    assert fitted is not None
     sampled = []
     for _ in range(3000):
         rows = draw.integers(0, 40, 40)
-        sampled.append(np.polyval(np.polyfit(x[rows], y[rows], 1), found.at))
+        sampled.append(np.polyval(np.polyfit(x[rows], y[rows], 1), fitted.at))
     low, high = np.percentile(sampled, [2.5, 97.5], axis=0)
-    np.testing.assert_allclose(found.low, low, atol=0.02)
-    np.testing.assert_allclose(found.high, high, atol=0.02)
-    assert (found.low < found.fit).all()
-    assert (found.fit < found.high).all()
+    np.testing.assert_allclose(fitted.low, low, atol=0.02)
+    np.testing.assert_allclose(fitted.high, high, atol=0.02)
+    assert (fitted.low < fitted.fit).all()
+    assert (fitted.fit < fitted.high).all()
 
 
 def test_there_is_no_line_through_too_little():

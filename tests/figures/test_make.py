@@ -1,4 +1,4 @@
-"""The command: files that it writes, tables, and what it refuses."""
+"""`python -m figures.make`: files, tables, and refusals."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def test_one_figure_alone(written: tuple[Path, Path], tmp_path: Path, capsys):
 def test_what_cannot_be_made_is_named_with_what_it_needs(written: tuple[Path, Path], tmp_path: Path, capsys):
     _, folder = written
     assert make.main(["--run", str(folder / "sweep"), "--out", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "not made: fig_training needs fine-tuned runs: python -m training.finetune" in said
-    assert "not made: table1 needs evaluated models" in said
+    printed = capsys.readouterr().out
+    assert "not made: fig_training needs fine-tuned runs: python -m training.finetune" in printed
+    assert "not made: table1 needs evaluated models" in printed
     assert (tmp_path / "fig_norms.pdf").is_file()
 
 
@@ -126,7 +126,9 @@ def test_what_cannot_be_done_is_one_line_and_status_2(change, arguments: str, va
         change(tmp_path)
     places = {name: str(tmp_path / name) for name in ("sweep", "paper", "empty", "missing")}
     out = tmp_path / "out"
-    refused(make.main([*(one.format(**places) for one in arguments.split()), "--out", str(out)]), capsys, value)
+    refused(
+        make.main([*(argument.format(**places) for argument in arguments.split()), "--out", str(out)]), capsys, value
+    )
     assert not out.exists()
 
 
@@ -134,8 +136,8 @@ def test_letters_that_no_font_has_are_named(tmp_path: Path, capsys):
     write_sweep(tmp_path / "sweep", texts=(("a \u6f22\u5b57", "b c"),))
     arguments = ["--run", str(tmp_path / "sweep"), "--out", str(tmp_path / "out"), "--only", "fig_attributions"]
     assert make.main(arguments) == 0
-    said = capsys.readouterr().out
-    assert "note: fig_attributions: no font here has \u5b57\u6f22; install one that has" in said
+    printed = capsys.readouterr().out
+    assert "note: fig_attributions: no installed font has \u5b57\u6f22; install a font" in printed
     assert "\u6f22" in (tmp_path / "out" / "fig_attributions.alt.txt").read_text()
 
 
@@ -155,13 +157,15 @@ def test_seeds_are_counted_where_they_were_measured(tmp_path: Path):
     evaluation = RunFolder(paper / "iit-das-seed0/evaluation")
     evaluation.cell_path("norms").unlink()
     update_manifest(evaluation, tasks=[task for task in evaluation.manifest()["tasks"] if task != "norms"])
-    of = runs.find([paper])
-    assert "word types: IIT-DAS, LoRA" in texts(figure("fig_norms", of))  # no means of several seeds
+    paper_runs = runs.find([paper])
+    assert "word types: IIT-DAS, LoRA" in texts(figure("fig_norms", paper_runs))  # no means of several seeds
     (line,) = [
-        line for line in markdown(of.tables["table3"]).splitlines() if line.startswith("| IIT-DAS, LoRA (n = 2)")
+        line
+        for line in markdown(paper_runs.tables["table3"]).splitlines()
+        if line.startswith("| IIT-DAS, LoRA (n = 2)")
     ]
     assert line.count("(n = 1)") == 2 * len(MEASURED)
-    assert "(n = 1)" not in markdown(of.tables["table1"]).replace("base (n = 1)", "")
+    assert "(n = 1)" not in markdown(paper_runs.tables["table1"]).replace("base (n = 1)", "")
 
 
 def test_what_is_not_finished_is_left_out_and_named(tmp_path: Path, capsys):
@@ -172,9 +176,9 @@ def test_what_is_not_finished_is_left_out_and_named(tmp_path: Path, capsys):
         write(paper / run / "manifest.json", json.dumps(manifest))
     (paper / "iit-das-seed1" / "history.csv").unlink()
     assert make.main(["--run", str(paper), "--out", str(tmp_path / "out")]) == 0
-    said = capsys.readouterr().out
-    assert "iit-das-seed1' is not finished, and left out" in said
-    assert "behavioral-seed1' has no finished evaluation" in said
+    printed = capsys.readouterr().out
+    assert "iit-das-seed1' is not finished, and is left out" in printed
+    assert "behavioral-seed1' has no finished evaluation" in printed
     assert "| IIT-DAS, LoRA (n = 1) |" in (tmp_path / "out" / "table1.md").read_text()
 
 
@@ -194,13 +198,13 @@ def test_numbers_that_are_not_defined_are_dashes(tmp_path: Path):
         cell = json.loads(path.read_text())
         cell["details"]["examples"][0]["negative"] = None
         rewrite(path, cell)
-    of = runs.find([sweep, paper])
-    assert texts(figure("fig_attributions", of)).count("-") == 6 + 5
-    assert "counterfactual: -" in texts(figure("fig_method", of))
-    assert any("r is not defined" in text for text in texts(figure("fig_norms", of)))
-    assert "the wedding at the harbour" not in texts(figure("fig_pairs", of))  # of the pair that lacks a score
+    all_runs = runs.find([sweep, paper])
+    assert texts(figure("fig_attributions", all_runs)).count("-") == 6 + 5
+    assert "counterfactual: -" in texts(figure("fig_method", all_runs))
+    assert any("r is not defined" in text for text in texts(figure("fig_norms", all_runs)))
+    assert "the wedding at the harbour" not in texts(figure("fig_pairs", all_runs))  # the pair that lacks a score
     for name in FIGURES:
-        shown = figure(name, of)
+        shown = figure(name, all_runs)
         assert "nan" not in " ".join(texts(shown)).lower().split()
         assert problems(shown) == []
 

@@ -163,13 +163,13 @@ def test_intervals_of_norms_resample_words_over_all_seeds_alike(tmp_path: Path):
 @pytest.mark.parametrize(
     ("differing", "ends"),
     [
-        ([{"layer": 11}, {"layer": 9}], ["layer 11, size 64", "layer 9, size 64"]),
-        ([{"size": 8}, {"size": 64}, {"size": 16}], [f"layer 11, size {size}" for size in (8, 64, 16)]),
+        ([{"layer": 11}, {"layer": 9}], ["layer 11", "layer 9"]),
+        ([{"size": 8}, {"size": 64}, {"size": 16}], [f"size {size}" for size in (8, 64, 16)]),
         ([{"retain": 0.5}, {"retain": None}, {"retain": 2.0}], ["retain 0.5", "retain chosen", "retain 2"]),
-        ([{"size": 2, "retain": 0.0}, {"retain": 0.0}], ["layer 11, size 2", "layer 11, size 64"]),
+        ([{"size": 2, "retain": 0.0}, {"retain": 0.0}], ["size 2", "size 64"]),
         ([{"name": "a/x"}, {"name": "a/y"}, {"name": "a/z"}], ["x", "y", "z"]),
         ([{"name": "a/x"}, {"name": "b/x"}, {"name": "c/x"}, {"name": "c/y"}], ["a/x", "b/x", "c/x", "y"]),
-        ([{"layer": 9, "name": "x"}, {"name": "x"}, {"name": "y"}], ["layer 9, size 64", "x", "y"]),
+        ([{"layer": 9, "name": "x"}, {"name": "x"}, {"name": "y"}], ["layer 9", "x", "y"]),
         ([{"name": "same"}, {"name": "same"}], ["group-0", "group-1"]),
     ],
 )
