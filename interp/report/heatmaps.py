@@ -74,10 +74,10 @@ class Grid:
 
 def grid(frame: pd.DataFrame, measure: MeasureDisplay) -> Grid:
     """Return the values of the heatmap of a measure."""
-    pivot = frame.pivot_table(index="size", columns="layer", values=measure.column, aggfunc="mean", dropna=False)
+    means = frame.groupby(["size", "layer"])[measure.column].mean().unstack()
     unit = measure.unit
-    values = unit.factor * pivot.to_numpy(dtype=float)
-    layers, sizes = [int(n) for n in pivot.columns], [int(n) for n in pivot.index]
+    values = unit.factor * means.to_numpy(dtype=float)
+    layers, sizes = [int(n) for n in means.columns], [int(n) for n in means.index]
     return Grid(layers, sizes, values, unit.colours, unit.reach(values), unit.brief)
 
 
