@@ -1,6 +1,6 @@
-"""Parts of the site's pages that are taken from the code: `<!-- help: sweep -->`, `<!-- measures: frozen -->`, ...
+"""Parts of the site's pages that come from the code: `<!-- help: sweep -->`, `<!-- measures: frozen -->`, ...
 
-So no page repeats by hand what the code says, and none can lag behind it.
+Pages do not repeat facts of the code, so they cannot become outdated.
 """
 
 from __future__ import annotations
@@ -25,82 +25,83 @@ def command_help(name: str) -> str:
     from interp.cli.commands import main
 
     os.environ["COLUMNS"] = "110"
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main([*name.split("/"), "--help"] if name != "all" else ["--help"])
-    return f"```text\n{said.getvalue().rstrip()}\n```"
+    return f"```text\n{output.getvalue().rstrip()}\n```"
 
 
 def table(head: str, rows: Iterable[Iterable[object]]) -> str:
-    """A table of Markdown, given its two first lines."""
+    """Return a Markdown table, given its first two lines."""
     return "\n".join([head, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
 def measures(kind: str) -> str:
-    """A table of every measure of a sweep's cells, of a frozen or of a fine-tuned model."""
+    """Return a table of all measures of a sweep's cells, for a frozen or a fine-tuned model."""
     from interp.data.contrast import PAPER
     from interp.measures import sweep_schema
     from interp.subspaces.methods import find_methods
 
-    methods = [one.name for one in find_methods("das,pca,means,gradient,lever,random")]
+    methods = [method.name for method in find_methods("das,pca,means,gradient,lever,random")]
     schema = sweep_schema(PAPER, methods, ["imageability", "concreteness"], models=["tuned"] if kind == "tuned" else [])
     rows = (
-        (f"`{schema.column(one.key)}`", html.escape(one.full_title), "yes" if one.interval else "") for one in schema
+        (f"`{schema.column(measure.key)}`", html.escape(measure.full_title), "yes" if measure.interval else "")
+        for measure in schema
     )
     return table("| column | what it is | interval |\n| --- | --- | --- |", rows)
 
 
 def verdict(_: str) -> str:
-    """A table of the questions of a verdict and the rules by which they are answered."""
+    """Return a table of the questions of a verdict and of the rules for their answers."""
     from interp.data.contrast import PAPER
     from interp.evidence.verdict import VerdictMeasures
     from interp.evidence.verdict import verdict as answers
 
-    rows = ((f"**{one.name}**", html.escape(one.rule)) for one in answers(VerdictMeasures({}, PAPER, [])))
+    rows = ((f"**{answer.name}**", html.escape(answer.rule)) for answer in answers(VerdictMeasures({}, PAPER, [])))
     return table("| question | it is answered *yes* if |\n| --- | --- |", rows)
 
 
 def norms(_: str) -> str:
-    """A table of the norms that are known by name."""
+    """Return a table of the built-in norms."""
     from interp.data.norms import SOURCES
 
-    rows = ((f"`{name}`", one.source) for name, one in SOURCES.items())
+    rows = ((f"`{name}`", source.source) for name, source in SOURCES.items())
     return table("| name | source, scale |\n| --- | --- |", rows)
 
 
 def architectures(_: str) -> str:
-    """The architectures of open_clip that are CLIP's."""
+    """Return the architectures of open_clip that are CLIP."""
     from interp.clip.open_clip import KNOWN
 
     return ", ".join(f"`ViT-{name}`" for name in KNOWN)
 
 
 def family(_: str) -> str:
-    """A table of what the smallest sweep takes on each architecture, as `python -m benchmarks.family` measured it."""
-    found = json.loads((ROOT / "benchmarks" / "results" / "family-1-core.json").read_text(encoding="utf-8"))
+    """Return a table of the costs of the smallest sweep by architecture, measured by `python -m benchmarks.family`."""
+    results = json.loads((ROOT / "benchmarks" / "results" / "family-1-core.json").read_text(encoding="utf-8"))
     rows = (
-        (name, f"{one['weights'] / 1e6:,.0f}", f"{one['seconds'] / 60:.1f}", f"{one['peak'] / 1e9:.1f}")
-        for name, one in found["models"].items()
+        (name, f"{model['weights'] / 1e6:,.0f}", f"{model['seconds'] / 60:.1f}", f"{model['peak'] / 1e9:.1f}")
+        for name, model in results["models"].items()
     )
     return table("| | million weights | minutes of one core | GB of memory |\n| --- | ---: | ---: | ---: |", rows)
 
 
 def agreement(_: str) -> str:
-    """A table of fast paths, their oracles and the errors that `python -m tests.measure_agreement` met."""
-    found = json.loads((ROOT / "docs" / "agreement.json").read_text(encoding="utf-8"))
+    """Return a table of fast paths, their oracles and the errors, measured by `python -m tests.measure_agreement`."""
+    results = json.loads((ROOT / "docs" / "agreement.json").read_text(encoding="utf-8"))
     rows = (
-        (one["what"], one["oracle"], f"{one['compared']:,}", *(f"{one[key]:.0e}" if one[key] else 0 for key in ENDS))
-        for one in found.values()
+        (row["what"], row["oracle"], f"{row['compared']:,}", *(f"{row[key]:.0e}" if row[key] else 0 for key in ENDS))
+        for row in results.values()
     )
     head = "| what is compared | with | values | largest error | bound |\n| --- | --- | ---: | ---: | ---: |"
     return table(head, rows)
 
 
 def file(name: str) -> str:
-    """A file of the root, without its title; links into docs/ are links to pages, others stay as they are named."""
+    """Return a file of the root without its title; links into docs/ become links to pages."""
     text = (ROOT / name).read_text(encoding="utf-8").partition("\n")[2]
     text = re.sub(r"\]\(docs/", "](", text)
-    return re.sub(r"\]\(([A-Z]+)\.md\)", lambda found: f"]({found[1].lower()}.md)", text)
+    return re.sub(r"\]\(([A-Z]+)\.md\)", lambda match: f"]({match[1].lower()}.md)", text)
 
 
 TAKEN: dict[str, Callable[[str], str]] = {
@@ -116,9 +117,9 @@ TAKEN: dict[str, Callable[[str], str]] = {
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put in what the marks of a page ask for.
+    """Replace the marks of a page by content.
 
     Raises:
-        KeyError: a mark asks for what there is not.
+        KeyError: a mark is unknown.
     """
-    return MARK.sub(lambda found: TAKEN[found[1]](found[2] or ""), markdown)
+    return MARK.sub(lambda match: TAKEN[match[1]](match[2] or ""), markdown)
