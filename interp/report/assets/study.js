@@ -4,13 +4,13 @@ const study = JSON.parse(document.querySelector("#study").textContent);
 const words = study.words;
 const main = document.querySelector("main");
 const notice = document.querySelector("#notice");
-const mine = `study-${study.id}-${study.form}`; // holds the code of the participant who was here last
+const mine = `study-${study.id}-${study.form}`; // key of the code of the last participant
 const total = study.screens.length;
 const places = ["first", "second"];
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 const asked = (place) => (study.screens[place].rated === undefined ? [] : Object.keys(words.questions));
 
-// --- what the browser keeps: the answers of each code by themselves
+// --- storage in the browser, separate for each code
 
 const read = (name) => {
   try {
@@ -31,28 +31,28 @@ const forget = (name) => {
   try {
     localStorage.removeItem(name);
   } catch {
-    // nothing is kept there
+    // the storage is not available
   }
 };
 const keyOf = (code) => `${mine}-${code}`;
 const fresh = (code = "") => ({ code, place: code ? "how" : "consent", answers: {}, seconds: {} });
 const stored = (code) => {
-  // what is damaged is left out
-  const found = read(keyOf(code));
+  // damaged answers are left out
+  const saved = read(keyOf(code));
   const state = fresh(code);
-  if (found === null || typeof found !== "object") return state;
+  if (saved === null || typeof saved !== "object") return state;
   study.screens.forEach((_, place) => {
-    const { choice = null, ratings = {} } = found.answers?.[place] ?? {};
+    const { choice = null, ratings = {} } = saved.answers?.[place] ?? {};
     const kept = asked(place).filter((name) => [1, 2, 3, 4, 5].includes(ratings?.[name]));
     if (!places.includes(choice) && kept.length === 0) return;
     state.answers[place] = {
       choice: places.includes(choice) ? choice : null,
       ratings: Object.fromEntries(kept.map((name) => [name, ratings[name]])),
     };
-    const seconds = found.seconds?.[place];
+    const seconds = saved.seconds?.[place];
     if (Number.isFinite(seconds) && seconds >= 0) state.seconds[place] = seconds;
   });
-  const { place } = found;
+  const { place } = saved;
   if (place === "end" || (Number.isInteger(place) && place >= 0 && place < total)) state.place = place;
   return state;
 };
@@ -149,9 +149,9 @@ const screens = {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const letters = (text) => text.toUpperCase().replace(/[^A-Z0-9]/g, "");
-      const known = study.codes.find((each) => letters(each) === letters(code.value));
-      if (agree.checked && known) {
-        begin(known);
+      const match = study.codes.find((each) => letters(each) === letters(code.value));
+      if (agree.checked && match) {
+        begin(match);
         return;
       }
       code.setAttribute("aria-invalid", String(agree.checked));
@@ -265,7 +265,7 @@ const question = (place) => {
     if (missing) {
       for (const set of sets) set.removeAttribute("aria-describedby");
       const legend = missing.querySelector("legend");
-      legend.after(problem); // next to the question, and read with it
+      legend.after(problem); // next to the question, so a screen reader reads both
       missing.setAttribute("aria-describedby", "problem");
       problem.textContent = fill(words.missing, { question: legend.textContent });
       missing.querySelector("input").focus();
@@ -277,7 +277,7 @@ const question = (place) => {
   return nodes;
 };
 
-// --- the file of answers
+// --- the answer file
 
 const isWhole = (place) => {
   const { choice, ratings } = state.answers[place] ?? {};
@@ -322,7 +322,7 @@ system.addEventListener("change", dress);
 // --- other tabs, and the end of a visit
 
 window.addEventListener("storage", (event) => {
-  // another tab has changed these answers: show its state, and never write an older one over it
+  // another tab has changed these answers: show the new state, and never overwrite it with an older state
   if (!state.code || event.key !== keyOf(state.code)) return;
   const gone = event.newValue === null;
   state = gone ? fresh() : stored(state.code);
@@ -331,7 +331,7 @@ window.addEventListener("storage", (event) => {
   notice.textContent = gone ? words.deleted : words.elsewhere;
 });
 document.addEventListener("visibilitychange", () => {
-  settle(document.hidden); // up to now: a page that is not in view may never be shown again
+  settle(document.hidden); // count the time until now, because a hidden page may never be shown again
   if (document.hidden && state.code) keep();
 });
 dress();
