@@ -89,12 +89,12 @@ def absurd_options(case: Case, draw: Random) -> None:
     config = getattr(importlib.import_module(module), CONFIGS[module])
     fields = dataclasses.fields(config)
     for _ in range(draw.choice((1, 1, 1, 2))):
-        one = draw.choice(fields)
-        if one.metadata.get("place"):
+        field = draw.choice(fields)
+        if field.metadata.get("place"):
             case.options[0] = draw.choice(ABSURD)
-            case.done.append(f"{one.name} = {case.options[0]!r:.60}")
+            case.done.append(f"{field.name} = {case.options[0]!r:.60}")
             continue
-        flag = f"--{one.name.replace('_', '-')}"
-        values = [] if isinstance(one.default, bool) or draw.random() < 0.05 else [draw.choice(ABSURD)]
+        flag = f"--{field.name.replace('_', '-')}"
+        values = [] if isinstance(field.default, bool) or draw.random() < 0.05 else [draw.choice(ABSURD)]
         case.options += [f"{flag}={values[0]}"] if values and draw.random() < 0.7 else [flag, *values]
         case.done.append(f"{flag} {values[0] if values else '(no value)'!r:.60}")

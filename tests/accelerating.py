@@ -1,4 +1,4 @@
-"""Fine-tunings one after the other in one process, as only tests have them."""
+"""Reset of accelerate between fine-tunings in one process, which only tests need."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import sys
 
 
 def forget_precision() -> None:
-    """Reset accelerate, which keeps the precision, the device and the trackers that a process first asked for."""
+    """Reset accelerate, which keeps the first precision, device and trackers of a process."""
     if "accelerate.state" in sys.modules:
         sys.modules["accelerate.state"].AcceleratorState._reset_state(True)

@@ -1,6 +1,6 @@
-"""How close the fast paths come to their oracles: the very comparisons of the tests, with the errors they met.
+"""Comparisons of the fast paths with their oracles, as the tests make them, and the errors that they found.
 
-`python -m tests.measure_agreement` runs them, and writes the largest error of each row for the site.
+`python -m tests.measure_agreement` runs the comparisons, and writes the largest error of each row for the site.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Row:
-    """A fast path and its oracle.
+    """Comparison of a fast path with its oracle.
 
     Attributes:
-        what: is compared, as the table says it.
-        oracle: with what.
-        bound: the largest error that passes.
+        what: name of the compared results, for the table.
+        oracle: name of the oracle, for the table.
+        bound: largest error that passes.
     """
 
     what: str
@@ -93,7 +93,7 @@ ROWS = {
 
 @dataclass
 class Met:
-    """What was met in this process, by row."""
+    """Errors, comparisons and tests of this process, by row."""
 
     errors: dict[str, float] = field(default_factory=dict)
     compared: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -104,21 +104,24 @@ MET = Met()
 
 
 def agree(row: str, ours: Any, theirs: Any, *, over: float = 1.0, or_nan: bool = False) -> None:
-    """Assert that two results differ by no more than a row's bound, and note by how much they do.
+    """Assert that two results differ by no more than a row's bound, and record the difference.
 
     Args:
         row: a key of `ROWS`.
         ours, theirs: tensors of one dtype and shape, arrays of one shape, or numbers.
-        over: what an error is divided by.
-        or_nan: what is not a number in both agrees too.
+        over: divisor of the error.
+        or_nan: True to accept NaN where both results are NaN.
     """
-    kinds = {one.dtype for one in (ours, theirs) if isinstance(one, torch.Tensor)}
+    kinds = {value.dtype for value in (ours, theirs) if isinstance(value, torch.Tensor)}
     assert len(kinds) < 2, f"{row}: {' and '.join(sorted(map(str, kinds)))}"
-    pair = [one.detach().cpu().numpy() if isinstance(one, torch.Tensor) else np.asarray(one) for one in (ours, theirs)]
-    left, right = (np.atleast_1d(one).astype(np.float64) for one in pair)
+    pair = [
+        value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+        for value in (ours, theirs)
+    ]
+    left, right = (np.atleast_1d(array).astype(np.float64) for array in pair)
     assert left.shape == right.shape, f"{row}: {left.shape} and {right.shape}"
-    unknown = np.isnan(left), np.isnan(right)
-    assert (unknown[0] == unknown[1]).all() if or_nan else not np.any(unknown), f"{row}: not a number"
+    missing = np.isnan(left), np.isnan(right)
+    assert (missing[0] == missing[1]).all() if or_nan else not np.any(missing), f"{row}: not a number"
     error = float(np.nanmax(np.abs(left - right), initial=0.0)) / float(over)
     MET.errors[row] = max(error, MET.errors.get(row, 0.0))
     MET.compared[row] += left.size
@@ -127,7 +130,7 @@ def agree(row: str, ours: Any, theirs: Any, *, over: float = 1.0, or_nan: bool =
 
 
 def used(row: str) -> list[str]:
-    """The files of tests that compare for a row."""
+    """Return the files of tests that compare the results of a row."""
     return [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests").rglob("test_*.py"))

@@ -1,9 +1,9 @@
-"""`python -m tests.bad_inputs`: bad inputs without end, for every command and every file that one reads.
+"""Bad inputs in any number for every command and every file that it reads: `python -m tests.bad_inputs`.
 
-Each case is made from the seed and its number. A file of a good folder is damaged, an option gets an absurd value, or
-both; the command runs in a process of its own, with limits of time and memory. It must end with one line that begins
-with "error: " and exit status 2, with nothing written; or, where what was damaged is of no use to it or can be made
-anew, with status 0 and the numbers that it gives without the damage.
+The seed and the number of a case determine it. A file of a good folder is damaged, or an option gets an absurd value.
+The command runs in a separate process with limits of time and memory. It must end with exit status 2 and one line that
+begins with "error: ", and it must write nothing. If it does not need the damaged part or can make that part again, it
+may instead end with status 0 and the numbers of the undamaged inputs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ NOT_READ = ("results.", "norms.csv", "heatmap", "report.html", "logs/", ".lock",
 
 
 def prepare(seed: int, number: int, root: Path) -> Case:
-    """Make a case in a folder that holds what `write_everything` wrote."""
+    """Make a case in a folder with the files of `write_everything`."""
     draw = Random(f"{seed}-{number}")
     command = draw.choice(sorted(COMMANDS))
     if draw.random() < 0.2:
@@ -81,11 +81,11 @@ def prepare(seed: int, number: int, root: Path) -> Case:
         place = root / draw.choice(FILES[command])
         files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
         kinds: dict[str, list[Path]] = {}
-        for path in files:  # one picture of many is as good as another
+        for path in files:  # group files by kind, since there are many pictures
             name = str(path.relative_to(root))
             kinds.setdefault(re.sub(r"\d+", "", name), []).append(path)
-        told = [kind for kind in sorted(kinds) if not any(part in kind for part in NOT_READ)]
-        chosen = draw.choice(kinds[draw.choice(told if told and draw.random() < 0.9 else sorted(kinds))])
+        kinds_read = [kind for kind in sorted(kinds) if not any(part in kind for part in NOT_READ)]
+        chosen = draw.choice(kinds[draw.choice(kinds_read if kinds_read and draw.random() < 0.9 else sorted(kinds))])
         case.spoilt = str(chosen.relative_to(root))
         what, case.sealed = spoil(chosen, draw)
         case.done.append(f"{case.spoilt} {what}")
@@ -93,7 +93,7 @@ def prepare(seed: int, number: int, root: Path) -> Case:
 
 
 def execute(case: Case, root: Path) -> Outcome:
-    """Run a case in a process of its own."""
+    """Run a case in a separate process."""
     started = time.perf_counter()
     out, errors = root.with_suffix(".out"), root.with_suffix(".err")
     child = os.fork()
@@ -118,7 +118,7 @@ def execute(case: Case, root: Path) -> Outcome:
     os.close(handle)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if in_time else None
     with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # what it started must not stay either
+        os.killpg(child, signal.SIGKILL)  # also end the processes that it started
     if ended is None:
         os.waitpid(child, 0)
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in (out, errors)]
@@ -126,7 +126,7 @@ def execute(case: Case, root: Path) -> Outcome:
 
 
 def _hurry() -> None:
-    """Leave out what takes long and reads nothing: most heatmaps, trainings by other processes, that of the toy."""
+    """Skip slow work that reads no input: most heatmaps, training in other processes, and training of the toy."""
     from interp.data import norms
     from interp.report.layout import Layout
     from interp.sweep import outputs
@@ -145,14 +145,14 @@ def _trained(*_: object, **__: object) -> None:
 
 
 def _make_ready(good: Path) -> None:
-    """Make the good folder, unless it is there, and run a few commands: what they import is there for all cases."""
+    """Make the good folder unless it exists, and run a few commands, whose imports then serve all cases."""
 
     os.environ |= ENVIRONMENT
     kept = [os.dup(number) for number in (1, 2)]
     good.parent.mkdir(parents=True, exist_ok=True)
-    said = os.open(good.with_suffix(".said"), os.O_WRONLY | os.O_CREAT)
+    log = os.open(good.with_suffix(".log"), os.O_WRONLY | os.O_CREAT)
     for number in (1, 2):
-        os.dup2(said, number)
+        os.dup2(log, number)
     try:
         _hurry()
         if not good.exists():
@@ -172,15 +172,15 @@ def _make_ready(good: Path) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command takes."""
+    """Options of the command."""
 
-    count: int = cli.option(1500, "how many cases")
-    first: int = cli.option(0, "number of the first one")
-    seed: int = cli.option(0, "of all cases")
-    jobs: int = cli.option(2, "cases at a time")
-    good: str | None = cli.option(None, "folder for the good inputs, to keep them for the next time")
-    each: bool = cli.option(False, "print each case, and what it said")
-    keep: str | None = cli.option(None, "folder for what failing cases were given, and what they said")
+    count: int = cli.option(1500, "number of cases")
+    first: int = cli.option(0, "number of the first case")
+    seed: int = cli.option(0, "seed of all cases")
+    jobs: int = cli.option(2, "number of cases that run at the same time")
+    good: str | None = cli.option(None, "folder for the good inputs, to reuse them in later runs")
+    each: bool = cli.option(False, "print each case and its messages")
+    keep: str | None = cli.option(None, "folder for the inputs and the output of failing cases")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -207,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(options: Options, numbers: Iterable[int], good: Path, place: Path, keep: Path | None) -> Counter[str]:
-    """Run some of the cases, one after the other, and print those that fail; counts of how they ended."""
+    """Run the cases of these numbers, print the failing cases, and return counts of the ways in which cases ended."""
     counts = Counter[str]()
     for number in numbers:
         root = place / "case"
@@ -220,15 +220,15 @@ def _work(options: Options, numbers: Iterable[int], good: Path, place: Path, kee
         wrong = faults(case, end, before, root, good)
         counts["failed"] += bool(wrong)
         if wrong or options.each:
-            said = f"{end.errors.strip()[:200]!a} ... {end.errors.strip()[-200:]!a}"
+            excerpt = f"{end.errors.strip()[:200]!a} ... {end.errors.strip()[-200:]!a}"
             head = f"{'FAILED ' if wrong else ''}{number} ({end.seconds:.1f} s, {end.status}) {case.title}"
-            print(f"{head}: {'; '.join(wrong)}\n    {said}".encode(errors="backslashreplace").decode(), flush=True)
+            print(f"{head}: {'; '.join(wrong)}\n    {excerpt}".encode(errors="backslashreplace").decode(), flush=True)
         if wrong and keep:
             kept = keep / str(number)
             shutil.rmtree(kept, ignore_errors=True)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["cp", "-a", root, kept], check=True)  # pipes too
-            (kept / "case.json").write_text(json.dumps([case.options, end.said, end.errors], indent=1))
+            subprocess.run(["cp", "-a", root, kept], check=True)  # copies pipes too
+            (kept / "case.json").write_text(json.dumps([case.options, end.output, end.errors], indent=1))
         os.chdir(place)
         shutil.rmtree(place)
         place.mkdir()

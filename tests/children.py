@@ -1,6 +1,6 @@
-"""Commands that must succeed, waits for a condition, and processes as Linux shows them.
+"""Helpers for commands that must succeed, for waits until a condition holds, and for processes of Linux.
 
-Tests that kill processes look for what is left of them.
+Tests that kill processes use them to look for remaining processes.
 """
 
 from __future__ import annotations
@@ -27,48 +27,49 @@ def wait_for(
     condition: Callable[[], Value],
     seconds: float = 60,
     *,
-    of: subprocess.Popen[str] | None = None,
+    process: subprocess.Popen[str] | None = None,
     every: float = 0.005,
 ) -> Value:
     """Return the value of a condition as soon as it is true.
 
     Args:
-        condition: what is asked again and again.
+        condition: function that is called again and again.
         seconds: time after which the wait fails.
-        of: process that must run until then; what comes of it after its end cannot make the condition true.
+        process: process that must run until the condition is true. If it ends before, the wait fails.
         every: seconds between two calls of the condition.
     """
     deadline = time.monotonic() + seconds
     while True:
-        ended = of is not None and of.poll() is not None
+        ended = process is not None and process.poll() is not None
         if value := condition():
             return value
-        assert not ended, f"the process ended with status {of.returncode if of else None} before the condition was true"
+        status = process.returncode if process else None
+        assert not ended, f"the process ended with status {status} before the condition was true"
         assert time.monotonic() < deadline, f"the condition was not true within {seconds:g} s"
         time.sleep(every)
 
 
 def running(group: int) -> list[psutil.Process]:
-    """Return the processes of a process group that run."""
-    found = []
+    """Return the running processes of a process group."""
+    processes = []
     for process in psutil.process_iter():
         try:
             if os.getpgid(process.pid) == group and runs(process):
-                found.append(process)
+                processes.append(process)
         except ProcessLookupError:  # it has ended
             continue
-    return found
+    return processes
 
 
 @contextmanager
 def disposition(**signals: signal.Handlers) -> Iterator[None]:
-    """Handle signals in a given way, in here and in the processes that are started in here.
+    """Set the handling of signals in the body and in the processes that the body starts.
 
     nohup hands SIGHUP down as ignored, and the shell of a background job SIGINT. A command rightly leaves a signal
     ignored, so a test of what a signal does must set its disposition.
 
     Args:
-        signals: name of a signal -> how it is handled, as in ``disposition(SIGHUP=signal.SIG_DFL)``.
+        signals: name of a signal -> handler, as in ``disposition(SIGHUP=signal.SIG_DFL)``.
     """
     before = {signal.Signals[name]: signal.getsignal(signal.Signals[name]) for name in signals}
     for name, handler in signals.items():
@@ -81,7 +82,7 @@ def disposition(**signals: signal.Handlers) -> Iterator[None]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; a dead one that nobody has asked after is none."""
+    """Return whether a process runs; a zombie does not count."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -89,18 +90,18 @@ def alive(pid: int) -> bool:
 
 
 def commands(root: int) -> dict[int, str]:
-    """What came of a process, and runs: process -> its command line, words divided by NUL."""
-    found = {}
+    """Return the running descendants of a process: id -> command line, with words separated by NUL."""
+    lines = {}
     for pid in sorted(process.pid for process in descendants(root)):
         try:
-            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            lines[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         except OSError:  # it has just ended
             continue
-    return found
+    return lines
 
 
 def call(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Run a command that must succeed; what it printed."""
+    """Run a command that must succeed, and return its output."""
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, env=env, cwd=cwd, timeout=900
     )

@@ -1,4 +1,4 @@
-"""What the tests share. Shape annotations are checked at run time here, and only here."""
+"""Fixtures and hooks of all tests. Shape annotations are checked at run time in tests only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-import tests.typecheck  # noqa: F401  (the hook finds it among the modules that are loaded)
+import tests.typecheck  # noqa: F401  (the hook finds it among the loaded modules)
 
 ROOT = Path(__file__).parents[1]
-# Words and cells of tables: no arrays, and so many calls that checking them would take most of the time.
+# They handle words and cells of tables, without arrays, in so many calls that checks would take most of the time.
 UNCHECKED = {"interp.data.tables", "interp.data.toy"}
 ROOMS = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -43,10 +43,10 @@ from tests.wording import (  # noqa: E402
     pytest_sessionfinish,  # noqa: F401
 )
 
-# In the background of a shell Ctrl-C is switched off, and the processes that tests start would inherit that.
+# The background of a shell ignores Ctrl-C, and the processes that tests start would inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("steady", deadline=None)  # a busy machine is no failure
+settings.register_profile("steady", deadline=None)  # a busy machine must not fail a test
 settings.load_profile("steady")
 
 collect_ignore = ["fuzz.py"]  # needs an extra, and is a command
@@ -56,7 +56,7 @@ PUBLISHED = Path(os.environ.get("CLIP_PUBLISHED_DATA", Path(__file__).parents[2]
 
 @pytest.fixture(scope="session", autouse=True)
 def _keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A key that marks the runs of the tests, instead of the user's (`interp.runs.ownership`)."""
+    """Set a key that marks the runs of the tests, instead of the user's key (`interp.runs.ownership`)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
@@ -64,13 +64,13 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def stranger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user's key: run folders that were made before are those of a stranger."""
+    """Set the key of another user, so that earlier run folders belong to a stranger."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("stranger")))
 
 
 @pytest.fixture(scope="session")
 def published() -> Path:
-    """The folder of published data (Concadia sample, BLV ratings); tests skip where it is missing."""
+    """Return the folder of published data (Concadia sample, BLV ratings); skip the test if it is missing."""
     if not PUBLISHED.is_dir():
         pytest.skip(f"no published data at {PUBLISHED}; set CLIP_PUBLISHED_DATA")
     return PUBLISHED
@@ -83,25 +83,25 @@ def toy() -> Clip:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    """A CLIP with random weights large enough to matter: 5 text and 3 vision blocks, width 24 and 32."""
+    """Return a CLIP with large random weights: 5 text and 3 vision blocks, width 24 and 32."""
     return load_clip(str(random_clip(tmp_path_factory.mktemp("small"))))
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Image features of one test must not serve another."""
+    """Give each test a separate cache of image features."""
     monkeypatch.setenv("CLIP_DESCRIPTIONS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(autouse=True)
 def one_heatmap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw one heatmap of a sweep in this process, and copy it under the other names: three seconds less each time.
+    """Draw one heatmap of a sweep in this process, and copy it under the other names, which saves three seconds.
 
-    What heatmaps show is tested where they are drawn, and that all are drawn by the commands in `test_sweep.py`.
+    The tests of heatmaps check their content, and the commands in `test_sweep.py` draw every heatmap.
     """
 
     def write(frame: pd.DataFrame, folder: Path, layout: Layout) -> list[Path]:
-        first, *others = (one.column for one in heatmaps.trained_first(layout.at("heatmap")))
+        first, *others = (measure.column for measure in heatmaps.trained_first(layout.at("heatmap")))
         (drawn,) = heatmaps.write_heatmaps(frame, folder, Layout((layout.of_column(first),)))
         copies = [folder / f"heatmap-{column.replace('_', '-')}.png" for column in others]
         for path in copies:
@@ -113,7 +113,7 @@ def one_heatmap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def own_precision() -> None:
-    """Let each test fine-tune in a precision of its own."""
+    """Let each test choose the precision of its fine-tuning."""
     forget_precision()
 
 
@@ -133,8 +133,8 @@ LONG = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before some are deselected
+@pytest.hookimpl(tryfirst=True)  # before any test is deselected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no process ends with it while others have nothing to do."""
+    """Begin with the longest tests, so that no process runs them at the end while others wait."""
     keep_collected(config, items)
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

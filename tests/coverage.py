@@ -1,4 +1,4 @@
-"""Data in articles of which the truth is known, and how often the 95 % intervals of this project hold it."""
+"""Simulated data in articles with known true values, and the coverage of the 95 % intervals of this project."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from interp import stats
 from interp.stats import Estimate
 
 DRAWS = 500
-EACH = 8  # pairs of an article, on average
-GAP, SHIFT, LEFT, R, HIT = 0.8, 1.2, 0.3, 0.5, 0.8  # true numbers; a pair's value has a variance of 1
-WITHIN = 0.5  # how much swaps within a kind move scores, of those across kinds
+EACH = 8  # mean number of pairs in an article
+GAP, SHIFT, LEFT, R, HIT = 0.8, 1.2, 0.3, 0.5, 0.8  # true values; the value of a pair has variance 1
+WITHIN = 0.5  # effect of swaps within a kind, relative to swaps across kinds
 
 
 @dataclass(frozen=True)
 class Sample:
-    """How articles and pairs are drawn.
+    """Settings for drawing articles and pairs.
 
     Attributes:
-        articles: how many there are.
-        uneven: sizes are log-normal (σ 1.2) instead of all the same.
-        skewed: what articles do is exponential instead of normal.
-        icc: share of the variance that articles make.
+        articles: number of articles.
+        uneven: True for log-normal sizes (σ 1.2), False for equal sizes.
+        skewed: True for exponential effects of articles, False for normal effects.
+        icc: share of the variance that the effects of articles explain.
     """
 
     articles: int
@@ -43,23 +43,23 @@ class Sample:
         return np.repeat(np.arange(count), sizes)
 
     def effects(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Draw what each article does, of mean 0 and variance 1."""
+        """Draw the effect of each article, with mean 0 and variance 1."""
         return rng.exponential(size=count) - 1 if self.skewed else rng.normal(size=count)
 
     def values(self, rng: np.random.Generator, article: np.ndarray) -> np.ndarray:
-        """Draw a value of each pair, of mean 0 and variance 1."""
+        """Draw the value of each pair, with mean 0 and variance 1."""
         effects = self.effects(rng, article.max() + 1)
         return math.sqrt(self.icc) * effects[article] + math.sqrt(1 - self.icc) * rng.normal(size=len(article))
 
     def swaps(self, rng: np.random.Generator, base: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """Draw a value of each intervention, of mean 0 and variance 1: half of what articles do, they do as sources."""
+        """Draw the value of each intervention, with mean 0 and variance 1; half of an article's effect is as source."""
         as_base, as_source = (self.effects(rng, base.max() + 1) for _ in range(2))
         articles = math.sqrt(self.icc / 2) * (as_base[base] + as_source[source])
         return articles + math.sqrt(1 - self.icc) * rng.normal(size=len(base))
 
-    @cache  # noqa: B019 (there are few)
+    @cache  # noqa: B019 (few entries)
     def threshold(self, roles: int) -> float:
-        """Return what a share of `HIT` of values is above."""
+        """Return the threshold that a share of `HIT` of the values exceeds."""
         rng, n = np.random.default_rng(0), 2_000_000
         effects = sum(self.effects(rng, n) for _ in range(roles)) / math.sqrt(roles)
         values = math.sqrt(self.icc) * effects + math.sqrt(1 - self.icc) * rng.normal(size=n)
@@ -67,7 +67,7 @@ class Sample:
 
 
 def sources(rng: np.random.Generator, article: np.ndarray, draws: int = 2) -> np.ndarray:
-    """Draw sources of all pairs in a random ring, several times; none is of the base's article if that can be."""
+    """Draw sources of all pairs in random rings, if possible from another article than the base."""
     out = []
     for _ in range(draws):
         order = rng.permutation(len(article))
@@ -91,39 +91,39 @@ def _interventions(rng: np.random.Generator, sample: Sample) -> tuple[np.ndarray
 
 
 def _yardstick(rng: np.random.Generator, sample: Sample) -> stats.Yardstick:
-    """Draw the gap of train pairs, of three times as many articles as are tested."""
+    """Draw the gap of train pairs, with three times as many articles as the test pairs."""
     article = sample.sizes(rng, 3 * sample.articles)
     return stats.yardstick(GAP + sample.values(rng, article), article)
 
 
 def preference(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """Share of pairs whose gap is above a threshold."""
+    """Estimate the share of pairs whose gap is above a threshold."""
     article = sample.sizes(rng, sample.articles)
     return stats.clustered_share(sample.values(rng, article) > sample.threshold(1), article)
 
 
 def gap(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """Mean over pairs."""
+    """Estimate the mean over pairs."""
     article = sample.sizes(rng, sample.articles)
     return stats.clustered_mean(GAP + sample.values(rng, article), article)
 
 
 def iia(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """Share of interventions that move a score far enough, the mean of both directions."""
+    """Estimate the share of interventions that move a score far enough, averaged over both directions."""
     base, source = _interventions(rng, sample)
     hits = [sample.swaps(rng, base, source) > sample.threshold(2) for _ in range(2)]
     return stats.clustered_share(np.mean(hits, axis=0), base, source)
 
 
 def shift_over_gap(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """Mean of interventions over the gap of train pairs."""
+    """Estimate the mean of interventions, divided by the gap of train pairs."""
     base, source = _interventions(rng, sample)
     moves = SHIFT * GAP + sample.swaps(rng, base, source)
     return stats.ratio_to(moves, _yardstick(rng, sample), base, source)
 
 
 def r2(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """1 - squared errors of interventions in gaps, across kinds and within them."""
+    """Estimate 1 - squared errors of interventions, in units of the gap, across kinds and within kinds."""
     base, source = _interventions(rng, sample)
     by, crossed = _yardstick(rng, sample), SHIFT * GAP + sample.swaps(rng, base, source)
     alike = WITHIN * sample.swaps(rng, base, source)
@@ -134,14 +134,14 @@ def r2(rng: np.random.Generator, sample: Sample) -> Estimate:
 
 
 def gap_left(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """Mean of one value of pairs over that of another one of the same pairs."""
+    """Estimate the ratio of the means of two values of the same pairs."""
     article = sample.sizes(rng, sample.articles)
     whole, other = GAP + sample.values(rng, article), sample.values(rng, article)
     return stats.ratio(LEFT * whole + 0.5 * other, whole, article)
 
 
 def correlation(rng: np.random.Generator, sample: Sample) -> Estimate:
-    """Pearson's r of two values of pairs."""
+    """Estimate Pearson's r of two values of pairs."""
     article = sample.sizes(rng, sample.articles)
     x, other = sample.values(rng, article), sample.values(rng, article)
     return stats.correlate(x, R * x + math.sqrt(1 - R**2) * other, article)
@@ -164,7 +164,7 @@ SAMPLES = [
 
 @dataclass(frozen=True)
 class Coverage:
-    """Shares of draws: of those with an interval, whose interval holds the truth; and of all, that have no interval."""
+    """Share of intervals that hold the true value, and share of draws without an interval."""
 
     covered: float
     refused: float
@@ -172,10 +172,10 @@ class Coverage:
 
 @cache
 def measure(name: str, sample: Sample, draws: int = DRAWS, seed: int = 0) -> Coverage:
-    """Measure how often intervals of a statistic hold the truth."""
+    """Measure how often intervals of a statistic hold the true value."""
     interval, truth = STATISTICS[name]
     rng = np.random.default_rng(seed)
-    found = [interval(rng, sample) for _ in range(draws)]
-    given = [one for one in found if math.isfinite(one.low)]
-    covered = [one.low <= truth <= one.high for one in given]
+    estimates = [interval(rng, sample) for _ in range(draws)]
+    given = [estimate for estimate in estimates if math.isfinite(estimate.low)]
+    covered = [estimate.low <= truth <= estimate.high for estimate in given]
     return Coverage(float(np.mean(covered)) if covered else math.nan, 1 - len(given) / draws)

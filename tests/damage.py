@@ -1,4 +1,4 @@
-"""Ways to spoil a file: its bytes, what it is, or a value, a key or a cell in it."""
+"""Ways to damage a file: its bytes, its type, or a value, a key or a cell in it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OTHERS = (None, True, False, [], {}, [[]], {"": None}, [None] * 3, {"a": {"b": {
 
 
 def spoil(path: Path, draw: Random) -> tuple[str, bool]:
-    """Damage a file in a random way; says what was done, and whether whoever made it could have made its checksum."""
+    """Damage a file in a random way. Return the name of the damage, and whether the checksum fits the damaged file."""
     ways = [*BYTES, *KINDS_OF_ENTRY]
     if path.suffix == ".json":
         ways += [*IN_JSON] * 4
@@ -55,7 +55,7 @@ def spoil(path: Path, draw: Random) -> tuple[str, bool]:
         way = draw.choice(ways)
         try:
             sealed = way(path, draw)
-        except (LookupError, TypeError, ValueError):  # nothing of that kind is in the file
+        except (LookupError, TypeError, ValueError):  # the file has nothing to damage in this way
             continue
         if not path.is_file() or path.is_symlink() or path.read_bytes() != before:
             return way.__name__.strip("_").replace("_", " "), bool(sealed)
@@ -142,11 +142,11 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def _change(path: Path, draw: Random, change: Callable[[Any, Any], None]) -> bool:
-    """Change what holds a random value of a JSON file; the checksum is made anew, or not."""
+    """Change the container of a random value in a JSON file, and update the checksum in half of the cases."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    every = [one for one in _paths(content) if one[0] != "checksum"]
-    deep = draw.choice(every)
-    shallow = draw.choice([one for one in every if len(one) <= 2])  # long lists must not hide all that is beside them
+    paths = [keys for keys in _paths(content) if keys[0] != "checksum"]
+    deep = draw.choice(paths)
+    shallow = draw.choice([keys for keys in paths if len(keys) <= 2])  # else long lists would hide other values
     *above, last = draw.choice((deep, shallow))
     holder = content
     for key in above:
@@ -256,7 +256,7 @@ IN_CSV = (_cell_replaced, _cell_replaced, _column_renamed, _cell_lost, _row_twic
 
 
 def _header_changed(path: Path, draw: Random) -> None:
-    """Of safetensors: shapes, kinds, offsets and names stand in a header of JSON."""
+    """Change the JSON header of a safetensors file, which holds shapes, dtypes, offsets and names."""
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
@@ -273,7 +273,7 @@ def _header_changed(path: Path, draw: Random) -> None:
 
 
 def _numbers_replaced(path: Path, draw: Random) -> None:
-    """Of safetensors: NaN, infinities, zeros or noise instead of some of the numbers."""
+    """Replace numbers of a safetensors file by NaN, infinity, zero or noise."""
     data = bytearray(path.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
     at = start + draw.randrange(0, len(data) - start, 4)

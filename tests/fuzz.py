@@ -1,7 +1,7 @@
-"""`python -m tests.fuzz READER`: feed a reader bytes that atheris makes of good ones, guided by what the code does.
+"""Fuzzing of readers with atheris, which changes good bytes guided by code coverage: `python -m tests.fuzz READER`.
 
-Whatever a file holds, a reader gives what it promises or raises a `UserError` of one line. Anything else stops the
-fuzzer, which keeps the bytes in a file `crash-*`; `python -m tests.fuzz READER crash-...` reads them again.
+For any content of a file, a reader must return its usual result or raise a `UserError` of one line. Anything else stops
+the fuzzer, which saves the bytes in a file `crash-*`; `python -m tests.fuzz READER crash-...` reads them again.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ with atheris.instrument_imports(include=["interp.data", "interp.runs", "interp.r
 
 from tests.run_folders import rewrite, write_sweep
 
-LONG = 100_000  # bytes of an input
-PAGES = 50  # of so many run folders that can be read, one is drawn
+LONG = 100_000  # most bytes of an input
+PAGES = 50  # draw the page of one in 50 readable run folders
 
 Reader = Callable[[bytes], None]
 
 
 def concadia(folder: Path) -> tuple[Reader, list[bytes]]:
-    """Reads bytes as `wiki_split.json`."""
+    """Return a reader of bytes as `wiki_split.json`, and good bytes."""
     (folder / "resized").mkdir(parents=True)
     texts = {"description": {"raw": "a red star"}, "caption": {"raw": "the harbour"}}
     items = [
@@ -48,8 +48,10 @@ def concadia(folder: Path) -> tuple[Reader, list[bytes]]:
 
 
 def run_folder(folder: Path) -> tuple[Reader, list[bytes]]:
-    """Reads bytes as one of the JSON files of a sweep, by the first byte; with a checksum that fits, where the second
-    is odd, and then draws some of those that can be read."""
+    """Return a reader of bytes as a JSON file of a sweep, and good bytes.
+
+    The first byte selects the file. If the second byte is odd, the file gets a checksum that fits.
+    """
     run = write_sweep(folder / "run")
     files = sorted(path for path in run.rglob("*.json") if path.is_file())
     good = {path: path.read_bytes() for path in files}
@@ -64,7 +66,7 @@ def run_folder(folder: Path) -> tuple[Reader, list[bytes]]:
             if seal % 2:
                 rewrite(path, json.loads(content))
         except (ValueError, RecursionError):
-            pass  # no JSON can have a checksum
+            pass  # the content is not JSON, so it cannot have a checksum
         try:
             sweep = load_sweep(run)
             read_examples(sweep.folder), read_chosen(sweep.folder, sweep.objective), read_directions(sweep.folder)
@@ -81,7 +83,7 @@ READERS = {"concadia": concadia, "run-folder": run_folder}
 
 
 def main() -> None:
-    """Run the fuzzer of a reader; all other arguments are libFuzzer's."""
+    """Run the fuzzer of a reader; pass all other arguments to libFuzzer."""
     name, *more = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place:
         read, seeds = READERS[name](Path(place) / "data")
@@ -90,16 +92,16 @@ def main() -> None:
         for number, seed in enumerate(seeds):
             (corpus / str(number)).write_bytes(seed)
 
-        def one(data: bytes) -> None:
+        def check(data: bytes) -> None:
             try:
                 read(data)
             except UserError as error:
-                said = str(error)
-                if not said or "\n" in said or len(said) > LONGEST:
-                    raise RuntimeError(f"this is no line: {said!r}") from error
+                message = str(error)
+                if not message or "\n" in message or len(message) > LONGEST:
+                    raise RuntimeError(f"not an error of one line: {message!r}") from error
 
         inputs = [] if any(Path(word).is_file() for word in more) else [str(corpus)]
-        atheris.Setup([sys.argv[0], f"-max_len={LONG}", "-timeout=20", *more, *inputs], one)
+        atheris.Setup([sys.argv[0], f"-max_len={LONG}", "-timeout=20", *more, *inputs], check)
         atheris.Fuzz()
 
 

@@ -1,4 +1,4 @@
-"""A folder with one of everything that commands read: a small model, data of each kind, and finished runs of each."""
+"""Folder of good inputs for every command: a small model, data of each kind, and a finished run of each kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODEL = ("--model", "model", "--data", "concadia:concadia")
 FEW = ("--attributed", "2", "--n-steps", "2")
 CELLS = ("--layers", "3", "--max-steps", "5", "--jobs", "1", *FEW)
 RUN = ("--model", "tuning", "--trust-run")
-COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what it is given
+COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module and arguments
     "sweep": ("interp.sweep.__main__", (*MODEL, *CELLS, "--sizes", "2,4", "--objective", "das", "--out", "sweep")),
     "tuned": (
         "interp.sweep.__main__",
@@ -183,19 +183,19 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> module, and what
     "pretrain": ("training.pretrain_toy", ("--out", "new")),
 }
 ENVIRONMENT = {"CLIP_DESCRIPTIONS_CACHE": "cache", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-MADE_BY = ("sweep", "tuned", "finetune", "evaluate", "base")  # commands whose folders are there already
+MADE_BY = ("sweep", "tuned", "finetune", "evaluate", "base")  # commands whose run folders are part of the good inputs
 
 
 def call(name: str, options: Sequence[str] | None = None) -> int:
-    """Run a command as from the shell, where the inputs lie; returns its exit status."""
-    module, own = COMMANDS[name]
-    status = import_module(module).main(list(own if options is None else options))
+    """Run a command as from the shell, in the folder of the inputs, and return its exit status."""
+    module, defaults = COMMANDS[name]
+    status = import_module(module).main(list(defaults if options is None else options))
     assert isinstance(status, int)
     return status
 
 
 def write_inputs(root: Path) -> None:
-    """The model and the data."""
+    """Write the model and the data."""
     draw = np.random.default_rng(0)
     random_clip(root / "model")
     write_concadia(root / "concadia", PAIRS)
@@ -220,8 +220,8 @@ def write_inputs(root: Path) -> None:
     table(root / "norms.csv", ["word", "value"], ((word, draw.normal()) for word in ("red", "star", "wedding", "sand")))
     asked = ["description", "context", "imgstem", "q_overall", "q_reconstructivity", "q_relevance", "q_irrelevance"]
     rated = [(f"a rated text {i}", f"article {i % 3}", str(i % 6)) for i in range(12)]
-    table(root / "blv" / "blv_ratings.csv", asked, ((*one, *draw.integers(1, 6, 4)) for one in rated for _ in range(2)))
-    table(root / "texts.csv", ["description", "clipscore"], ((one[0], draw.normal()) for one in rated))
+    table(root / "blv" / "blv_ratings.csv", asked, ((*row, *draw.integers(1, 6, 4)) for row in rated for _ in range(2)))
+    table(root / "texts.csv", ["description", "clipscore"], ((row[0], draw.normal()) for row in rated))
     table(
         root / "scores.csv",
         ["filename", "description_clipscore", "caption_clipscore"],
@@ -229,19 +229,19 @@ def write_inputs(root: Path) -> None:
     )
     shown = {name: [{"bytes": (root / "classes" / name / f"{i}.png").read_bytes()} for i in range(6)] for name in KINDS}
     kinds = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(KINDS))})
-    columns = {"image": [one for name in KINDS for one in shown[name]], "label": [0] * 6 + [1] * 6}
+    columns = {"image": [cell for name in KINDS for cell in shown[name]], "label": [0] * 6 + [1] * 6}
     datasets.Dataset.from_dict(columns, features=kinds).to_parquet(str(root / "rows.parquet"))
     (root / "templates.txt").write_text("a picture of {}\nhere is {}\n")
 
 
 def table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file."""
+    """Write a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *rows])
 
 
 def write_everything(root: Path) -> None:
-    """Inputs and runs; everything is named from the folder itself, which becomes the working one."""
+    """Write inputs and runs in a folder, which becomes the working directory; all paths are relative to it."""
     root.mkdir(parents=True, exist_ok=True)
     os.chdir(root)
     write_inputs(Path())

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub: repositories of models in memory, as its client makes, fills and reads them."""
+"""Local substitute for the Hugging Face hub, with repositories in memory that its client can create, fill and read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMIT = "1" * 40
 
 
 class Hub(ThreadingHTTPServer):
-    """What was asked for, and what is in each repository; the name of a data set begins with ``datasets/``."""
+    """Server with a record of all requests, and with repositories; names of data sets begin with ``datasets/``."""
 
     daemon_threads = True
 
@@ -29,7 +29,7 @@ class Hub(ThreadingHTTPServer):
         self.repos: dict[str, dict[str, bytes]] = {}
         self.private: dict[str, bool] = {}
         self.asked: list[str] = []
-        self.broken: set[str] = set()  # names of files that are refused
+        self.broken: set[str] = set()  # names of files whose download fails
 
     @property
     def address(self) -> str:
@@ -67,25 +67,25 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"errors": [], "warnings": []})
         elif re.fullmatch(r"/api/models/(.+)/preupload/main", self.path):
             files = [
-                {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False}
-                for one in json.loads(body)["files"]
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
             ]
             self.answer({"files": files})
-        elif found := re.fullmatch(r"/api/models/(.+)/commit/main", self.path):
+        elif commit := re.fullmatch(r"/api/models/(.+)/commit/main", self.path):
             for line in body.splitlines():
                 entry = json.loads(line)
                 if entry["key"] == "file":
                     value = entry["value"]
-                    self.server.repos[found[1]][value["path"]] = base64.b64decode(value["content"])
-            address = f"{self.server.address}/{found[1]}/commit/{COMMIT}"
+                    self.server.repos[commit[1]][value["path"]] = base64.b64decode(value["content"])
+            address = f"{self.server.address}/{commit[1]}/commit/{COMMIT}"
             self.answer({"success": True, "commitUrl": address, "commitOid": COMMIT})
         else:
             self.answer({"error": "not found"}, 404)
 
     def do_GET(self) -> None:
         self.server.asked.append(f"{self.command} {self.path}")
-        known = r"/api/(models/|datasets/)([^/]+/[^/]+)(/revision/[^/?]+|/auth-check)?(\?.*)?"
-        if (about := re.fullmatch(known, self.path)) is not None:
+        pattern = r"/api/(models/|datasets/)([^/]+/[^/]+)(/revision/[^/?]+|/auth-check)?(\?.*)?"
+        if (about := re.fullmatch(pattern, self.path)) is not None:
             repo = f"{about[1].removeprefix('models/')}{about[2]}"
             if repo in self.server.repos:
                 files = [{"rfilename": name} for name in self.server.repos[repo]]
@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_hub() -> Iterator[Hub]:
-    """A hub that answers while the body runs."""
+    """Run a hub while the body runs."""
     with Hub() as hub:
         threading.Thread(target=hub.serve_forever, daemon=True).start()
         yield hub
@@ -125,12 +125,12 @@ def running_hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A hub that takes the place of the real one in this process, with a cache of its own."""
+    """Replace the real hub in this process by a local hub with an empty cache."""
     with running_hub() as server:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
         monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", server.address, raising=False)
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.address)
-        # transformers keeps a client of the address that it first met, and would ask a former stand-in for a minute
+        # transformers keeps its first client, and would send requests to the hub of an earlier test for a minute
         monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
         monkeypatch.setattr(
             huggingface_hub.constants,

@@ -1,4 +1,4 @@
-"""What is wrong with how a command ended that was given bad inputs."""
+"""Checks of the way in which a command with bad inputs ended."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SECONDS = 60
-LONGEST = 1200  # letters of an error
+LONGEST = 1200  # most letters of an error
 PYTHON = re.compile(
     r"Traceback|NoneType|object is not|unhashable|list ind|subscriptable|has no attribute|operand|invalid literal|"
     r"codec|could not convert|[A-Z]\w+(Error|Exception)\b|Errno|<class|0x[0-9a-f]{6}|must be str|"
     r"unexpected keyword|panicked"
 )
-PICTURES = ("classes/", "blv/images/", "rows.parquet")  # that an evaluation opens one by one
+PICTURES = ("classes/", "blv/images/", "rows.parquet")  # an evaluation opens them one by one
 OWN = {"sweep": "sweep", "tuned": "tuned", "report": "sweep"}  # commands that write results or a page of a sealed run
 
 
 @dataclass
 class Case:
-    """A command, and what was done to its inputs.
+    """Command with damaged inputs.
 
     Attributes:
-        options: what it is given.
-        spoilt: the file that was damaged.
-        sealed: whether its checksum fits what it holds now, so that nobody can tell.
+        options: arguments of the command.
+        spoilt: path of the damaged file.
+        sealed: True if the checksum fits the damaged file, so that the damage cannot be detected.
     """
 
     command: str
@@ -37,22 +37,22 @@ class Case:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Description of the case for readers."""
         return f"{self.command}: {'; '.join(self.done)}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its exit status (None: it was killed after its time), and what it said."""
+    """End of a command: exit status (None if it was killed after the time limit), output and errors."""
 
     status: int | None
-    said: str
+    output: str
     errors: str
     seconds: float
 
 
 def entries(root: Path) -> dict[str, tuple[int, int]]:
-    """What is in a folder and below, with size and time; features of images are kept in any case."""
+    """Return all entries of a folder with size and time, except the cache of image features."""
     out = {}
     for folder, folders, files in os.walk(root):
         for name in (*files, *folders):
@@ -64,7 +64,7 @@ def entries(root: Path) -> dict[str, tuple[int, int]]:
 
 
 def faults(case: Case, end: Outcome, before: dict[str, tuple[int, int]], root: Path, good: Path) -> list[str]:
-    """What is wrong with how a command ended; nothing, if nothing is."""
+    """Return the faults of the way in which a command ended; empty if there are none."""
     if end.status is None:
         return [f"it took more than {SECONDS} s"]
     lines = end.errors.splitlines()
@@ -82,16 +82,16 @@ def faults(case: Case, end: Outcome, before: dict[str, tuple[int, int]], root: P
         wrong.append("no 'error: '")
     if len(end.errors) > LONGEST:
         wrong.append(f"{len(end.errors)} letters")
-    if found := PYTHON.search(end.errors):
-        wrong.append(f"speaks Python: {found[0]}")
+    if match := PYTHON.search(end.errors):
+        wrong.append(f"speaks Python: {match[0]}")
     written = [name for name, at in entries(root).items() if before.get(name) != at]
     if case.command in ("evaluate", "new evaluate") and case.spoilt.startswith(PICTURES):
-        written = [name for name in written if name.endswith(".part")]  # whatever it had finished is to stay
+        written = [name for name in written if name.endswith(".part")]  # finished results may stay
     return wrong + [f"wrote {name}" for name in written[:3]]
 
 
 def _other_numbers(case: Case, root: Path, good: Path) -> Iterator[str]:
-    """Tables of a run that are not those of the good one, though no input but the run itself was damaged."""
+    """Yield the tables of a run that differ from the good run although only files of the run were damaged."""
     run = OWN.get(case.command)
     if (
         run is None
@@ -103,7 +103,7 @@ def _other_numbers(case: Case, root: Path, good: Path) -> Iterator[str]:
         return
     name = f"{run}/report.html" if case.command == "report" else f"{run}/results.csv"
     new, old = ((folder / name).read_text(encoding="utf-8") for folder in (root, good))
-    # a cell that is computed again takes another time
+    # a cell that is computed again has another time
     if _without_times(new) != _without_times(old):
         yield name
 

@@ -1,4 +1,4 @@
-"""`python -m tests.measure_agreement`: the largest error of each fast path, as its tests meet it, for the site."""
+"""Measure the largest error of each fast path in its tests, for the site: `python -m tests.measure_agreement`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = ROOT / "docs" / "agreement.json"
 
 
 def main() -> int:
-    """Run the tests that compare, and write what they met; the status is pytest's."""
+    """Run the tests with comparisons, write the errors, and return the exit status of pytest."""
     status = int(pytest.main(["-p", "no:cacheprovider", *sorted({file for row in ROWS for file in used(row)})]))
     if status == 0:
         rows = {

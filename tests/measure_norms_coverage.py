@@ -1,5 +1,7 @@
-"""`python -m tests.measure_norms_coverage`: how often intervals of correlations with norms hold the truth, and how
-often a null grid has a significant correlation."""
+"""Measure how often intervals of correlations with norms hold the truth, and how often a null grid is significant.
+
+Run it with `python -m tests.measure_norms_coverage`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from itertools import product
 
 from tests.norms_worlds import World, coverage, family_error
 
-SHARED = {"subject": 0.5, "article": 1.0}  # by ratings and attributions of an article
+SHARED = {"subject": 0.5, "article": 1.0}  # shared by the ratings and the attributions of an article
 COVERED = {
     **{f"{n} articles, {tokens} tokens": World(n, tokens) for n, tokens in product((8, 20, 85), (10, 20, 40))},
     **{
@@ -24,9 +26,9 @@ COVERED = {
     "20 articles, 40 tokens, skewed, tied, shared effects": World(skewed=True, ties=True, **SHARED),
 }
 SMALL, MIDDLE, LARGE = (
-    {"articles": 20, "tokens": 8, "shared": 40, "own": 3},
-    {"articles": 40, "tokens": 15, "shared": 60, "own": 4},
-    {"articles": 85, "tokens": 20, "shared": 60, "own": 3},
+    {"articles": 20, "tokens": 8, "shared": 40, "single": 3},
+    {"articles": 40, "tokens": 15, "shared": 60, "single": 4},
+    {"articles": 85, "tokens": 20, "shared": 60, "single": 3},
 )
 CAUSES = {
     "independent words": {},
@@ -60,11 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
         "interval known | holds true r | its width |\n" + "| --- " * 10 + "|"
     )
     for name, world in COVERED.items():
-        found = asdict(coverage(world, draws))
+        row = asdict(coverage(world, draws))
         print(
-            f"| {name} | {found['types']:.0f} | {found['repeated']:.0f} | {found['plain_mean']:+.2f} | "
-            f"{found['plain']:.3f} | {found['truth']:.3f} | {found['median']:+.2f} | {found['defined']:.2f} | "
-            f"{found['disattenuated']:.3f} | {found['width']:.2f} |",
+            f"| {name} | {row['types']:.0f} | {row['repeated']:.0f} | {row['plain_mean']:+.2f} | "
+            f"{row['plain']:.3f} | {row['truth']:.3f} | {row['median']:+.2f} | {row['defined']:.2f} | "
+            f"{row['disattenuated']:.3f} | {row['width']:.2f} |",
             flush=True,
         )
     print("\n| null grid, 2 norms, 3 routes | types | any p < 0.05 |\n| --- | --- | --- |")

@@ -1,4 +1,4 @@
-"""Made-up worlds of words, articles and ratings of which the truth is known, and simulations of tests and intervals.
+"""Simulated worlds of words, articles and ratings with known true values, and simulations of tests and intervals.
 
 `python -m tests.measure_norms_coverage` prints them as a table.
 """
@@ -15,20 +15,20 @@ from interp.stats import Estimate, Occurrences
 
 @dataclass(frozen=True)
 class World:
-    """Articles that speak about half of their tokens in words that all of them know, and half in words of their own.
+    """Articles that draw half of their tokens from shared words, and half from words of one article.
 
     Attributes:
         articles: number of articles.
         tokens: number of tokens of each article.
         r: correlation over word types of expected value and rating.
-        subject: share of the variance of ratings, and of expected values, that an article's own words have in common.
-        article: standard deviation of what an article adds to the values of all its words.
-        noise: standard deviation of what a word in an article, and again each of its occurrences, adds to its value.
-        hetero: the standard deviation of the noise is the absolute rating.
-        skewed: what articles and occurrences add has an exponential distribution, else a normal one.
-        ties: ratings are whole numbers.
-        rare: factor of the noise of an article's own words.
-        shared, own: number of words that all articles know, and of those that one article knows.
+        subject: share of the variance of ratings, and of expected values, that the words of one article have in common.
+        article: standard deviation of the effect of an article on the values of all its words.
+        noise: standard deviation of the effects of a word in an article and of each occurrence on its value.
+        hetero: True if the standard deviation of the noise is the absolute rating.
+        skewed: True if effects of articles and occurrences are exponential, False if they are normal.
+        ties: True if ratings are whole numbers.
+        rare: factor of the noise of words of one article.
+        shared, single: number of words that all articles share, and number of words of each article alone.
     """
 
     articles: int = 20
@@ -42,11 +42,11 @@ class World:
     ties: bool = False
     rare: float = 1.0
     shared: int = 80
-    own: int = 15
+    single: int = 15
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Occurrences]:
         """Return a sample: the value of each occurrence, the rating of each word type, and the occurrences."""
-        homes = np.repeat(np.arange(self.articles), self.own)
+        homes = np.repeat(np.arange(self.articles), self.single)
         x, expected = self._pairs(rng, self.shared + len(homes))
         subjects = self._pairs(rng, self.articles)
         for column, subject in zip((x, expected), subjects, strict=True):
@@ -75,9 +75,9 @@ class World:
         words = []
         for article in range(self.articles):
             common = rng.binomial(self.tokens, 0.5)
-            known = rng.choice(self.shared, common, p=_zipf(self.shared))
-            of_its_own = rng.choice(self.own, self.tokens - common, p=_zipf(self.own))
-            words += [known, self.shared + article * self.own + of_its_own]
+            common_words = rng.choice(self.shared, common, p=_zipf(self.shared))
+            own_words = rng.choice(self.single, self.tokens - common, p=_zipf(self.single))
+            words += [common_words, self.shared + article * self.single + own_words]
         return np.concatenate(words), np.repeat(np.arange(self.articles), self.tokens)
 
 
@@ -92,14 +92,14 @@ class Coverage:
 
     Attributes:
         types: mean number of word types.
-        repeated: mean number of those in at least two articles.
+        repeated: mean number of word types in at least two articles.
         plain_mean: mean of the plain r, the population quantity that its interval is about.
-        plain: share of the intervals of the plain r that hold it.
+        plain: share of the intervals of the plain r that hold `plain_mean`.
         truth: share of the intervals of the plain r that hold the correlation of expected values.
         defined: share of samples with an interval of the disattenuated r.
         median: median of the disattenuated r.
         disattenuated: share of its intervals that hold the correlation of expected values.
-        width: median width of these.
+        width: median width of the intervals of the disattenuated r.
     """
 
     types: float
@@ -122,54 +122,54 @@ def coverage(world: World, draws: int = 500, seed: int = 1) -> Coverage:
         values, ratings, at = world.draw(rng)
         plain.append(stats.correlate_words(values, ratings, at))
         expected.append(stats.disattenuate(values, ratings, at).r)
-    mean = float(np.mean([one.value for one in plain]))
-    known = [one for one in expected if np.isfinite(one.low)]
-    values = [one.value for one in known if np.isfinite(one.value)]
+    mean = float(np.mean([estimate.value for estimate in plain]))
+    with_interval = [estimate for estimate in expected if np.isfinite(estimate.low)]
+    values = [estimate.value for estimate in with_interval if np.isfinite(estimate.value)]
     return Coverage(
-        float(np.mean([one.n for one in plain])),
-        float(np.mean([one.n for one in expected])),
+        float(np.mean([estimate.n for estimate in plain])),
+        float(np.mean([estimate.n for estimate in expected])),
         mean,
         _share(plain, mean),
         _share(plain, world.r),
-        len(known) / draws,
+        len(with_interval) / draws,
         float(np.median(values)) if values else np.nan,
-        _share(known, world.r),
-        float(np.median([one.high - one.low for one in known])) if known else np.nan,
+        _share(with_interval, world.r),
+        float(np.median([estimate.high - estimate.low for estimate in with_interval])) if with_interval else np.nan,
     )
 
 
 def _share(estimates: list[Estimate], truth: float) -> float:
-    return float(np.mean([one.low <= truth <= one.high for one in estimates])) if estimates else np.nan
+    return float(np.mean([estimate.low <= truth <= estimate.high for estimate in estimates])) if estimates else np.nan
 
 
 def family_error(world: World, cells: int, *, draws: int = 500, seed: int = 3, signs: int = 199) -> tuple[float, float]:
     """Return how often a null grid of cells, two norms and three routes has any p below 0.05, and the mean number of
     word types.
 
-    Cells and norms resemble each other: half of the variance of each is common to all of them.
+    Cells and norms resemble each other: half of the variance of each is common to all cells or norms.
     """
-    rng, found, types = np.random.default_rng(seed), 0, 0
+    rng, significant, types = np.random.default_rng(seed), 0, 0
     for number in range(draws):
         at, attributions, norms = null_grid(world, cells, rng)
         p = stats.max_statistic(attributions, norms, at.counts, draws=signs, seed=number).adjusted
-        found += bool((p <= 0.05).any())
+        significant += bool((p <= 0.05).any())
         types += at.types
-    return found / draws, types / draws
+    return significant / draws, types / draws
 
 
 def null_grid(world: World, cells: int, rng: np.random.Generator) -> tuple[Occurrences, np.ndarray, np.ndarray]:
     """Return occurrences, attributions (cells · 3, words) and two norms (2, words) that are uncorrelated with them.
 
-    Only the noise of attributions depends on a rating, if the world wants that, and articles make words of theirs
-    similar in both.
+    In a world with `hetero`, the noise of attributions depends on a rating. Words of one article are similar in both
+    norms and attributions.
     """
     at = world.draw(rng)[2]
     homes = np.where(at.counts.argmax(1)[:, None] == np.arange(at.counts.shape[1]), 1.0, 0.0)
-    own = (at.counts > 0).sum(1) == 1
-    shares = np.where(own[:, None], homes, at.counts / at.counts.sum(1, keepdims=True))
+    in_one_article = (at.counts > 0).sum(1) == 1
+    shares = np.where(in_one_article[:, None], homes, at.counts / at.counts.sum(1, keepdims=True))
 
     def columns(count: int) -> np.ndarray:
-        """Variables of word types, of which words of the same articles are similar."""
+        """Return random variables of word types that are similar for words of the same articles."""
         errors = world._errors(rng, (count + 1) * at.types).reshape(count + 1, -1)
         subjects = world._errors(rng, (count + 1) * shares.shape[1]).reshape(count + 1, -1) @ shares.T
         each = np.sqrt(1 - world.subject) * errors + np.sqrt(world.subject) * subjects

@@ -1,4 +1,4 @@
-"""Counts of what one command reads: data sets, texts, files."""
+"""Counts of the data sets, texts and files that a command reads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from transformers import PreTrainedTokenizerBase
 from interp.data import DATA_SETS
 from interp.runs import content, files
 
-LOADING = Counter(["a word"])  # tokenized to see whether a tokenizer fits a model
+LOADING = Counter(["a word"])  # tokenized to check whether a tokenizer fits a model
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything that was read.
+    """Counts of reads.
 
     Attributes:
         data: data sets of pairs that were loaded.
@@ -35,18 +35,18 @@ class Reading:
     checked: Counter[bytes] = field(default_factory=Counter)
 
     def of(self, folder: Path, pattern: str) -> dict[str, int]:
-        """Return how often each file of a folder was read that fits a pattern."""
+        """Return the number of reads of each file of a folder that matches a pattern."""
         return {path.name: self.files[path] for path in sorted(folder.glob(pattern))}
 
 
 @contextmanager
 def reading() -> Iterator[Reading]:
-    """Count meanwhile what this process reads."""
-    found = Reading()
+    """Count the reads of this process during the body."""
+    counts = Reading()
 
     def loading(name: str, load: Callable[..., Any]) -> Callable[..., Any]:
         def loaded(*args: Any) -> Any:
-            found.data.append(name)
+            counts.data.append(name)
             return load(*args)
 
         return loaded
@@ -54,16 +54,16 @@ def reading() -> Iterator[Reading]:
     tokenize, read, check = PreTrainedTokenizerBase.__call__, files.read_file, content.is_intact
 
     def tokenized(self: Any, texts: list[str], **options: Any) -> Any:
-        found.texts.update(texts)
+        counts.texts.update(texts)
         return tokenize(self, texts, **options)
 
     def was_read(path: Path, most: int) -> bytes:
         data = read(path, most)
-        found.files[Path(path)] += 1
+        counts.files[Path(path)] += 1
         return data
 
     def checked(data: bytes) -> bool:
-        found.checked[data] += 1
+        counts.checked[data] += 1
         return check(data)
 
     with pytest.MonkeyPatch.context() as patcher:
@@ -72,4 +72,4 @@ def reading() -> Iterator[Reading]:
         patcher.setattr(PreTrainedTokenizerBase, "__call__", tokenized)
         patcher.setattr("interp.runs.files.read_file", was_read)
         patcher.setattr("interp.runs.folder.is_intact", checked)
-        yield found
+        yield counts

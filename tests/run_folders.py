@@ -1,4 +1,4 @@
-"""Run folders of made-up numbers, as sweeps, fine-tunings and evaluations leave them."""
+"""Run folders with invented numbers, in the form that sweeps, fine-tunings and evaluations write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PAPER_METHODS = (
     MethodName("means", "means", "difference in means"),
     MethodName("random", "random", "random subspaces"),
 )
-FIELDS = {"description": "positive", "caption": "negative"}  # kind of the paper -> field of a pair
+FIELDS = {"description": "positive", "caption": "negative"}  # kind of text in the paper -> field of a pair
 WORDS = ("a", "red", "circle", "at", "the", "harbour", "wedding", "of", "freedom", "star", "blue", "left")
 NORMS = ("imageability", "concreteness")
 INTERVAL = ("_low", -0.05), ("_high", 0.05)
@@ -42,18 +42,18 @@ TEXTS = (("a red circle at the left", "the wedding at the harbour"), ("a blue st
 
 
 def versioned(kind: str) -> dict[str, Any]:
-    """Return the settings that each run of a kind has."""
+    """Return the settings that every run of a kind has."""
     return {"kind": kind, "version": VERSIONS[kind]}
 
 
 def a_run(path: Path) -> RunFolder:
-    """Start some run, and return its folder."""
+    """Start a run, and return its folder."""
     with open_run(path, versioned("sweep")) as folder:
         return folder
 
 
 def make_other_version(path: Path) -> int:
-    """Give a run another version, with files that fit its new settings; returns the version."""
+    """Give a run another version in its manifest, and return the version."""
     content = json.loads((path / "manifest.json").read_text())
     content["settings"]["version"] -= 1
     (path / "manifest.json").write_text(json.dumps(content))
@@ -61,7 +61,7 @@ def make_other_version(path: Path) -> int:
 
 
 def rewrite(path: Path, content: Any) -> None:
-    """Put something else into a file of a run, with the checksum that goes with it if it had one."""
+    """Replace the content of a file of a run, and update its checksum if it has one."""
     if isinstance(content, dict) and "checksum" in content:
         text = json.dumps(content | {"checksum": NO_SUM})
         path.write_text(text.replace(NO_SUM, hashlib.sha256(text.encode()).hexdigest(), 1))
@@ -70,13 +70,13 @@ def rewrite(path: Path, content: Any) -> None:
 
 
 def kept(path: Path) -> dict[str, Any]:
-    """What a file of a run holds, without what says that it is intact."""
+    """Return the content of a file of a run, without its checksum and the identity of the run."""
     content = json.loads(path.read_text())
     return {key: value for key, value in content.items() if key not in ("checksum", "run")}
 
 
 def reseal(path: Path) -> None:
-    """Make the files of a run belong to the settings that its manifest has now."""
+    """Make the files of a run fit the present settings in its manifest."""
     folder = RunFolder(path)
     for file in [*path.glob("cells/*.json"), *path.glob("*.json")]:
         if file != folder.manifest_path and "checksum" in json.loads(file.read_text()):
@@ -93,15 +93,15 @@ class Question:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings in the manifest."""
-        return {"contrast": list(self.contrast.kinds), "methods": [list(one) for one in self.methods]}
+        return {"contrast": list(self.contrast.kinds), "methods": [list(method) for method in self.methods]}
 
     @property
     def stems(self) -> list[str]:
-        """Of the measures of IIA: the cell's own, that of the methods it is compared with, and the ceilings."""
-        return ["iia", *(f"iia_{one.column}" for one in self.methods[1:]), "iia_whole", "iia_size0"]
+        """Stems of the measures of IIA: the cell, the methods that it is compared with, and the ceilings."""
+        return ["iia", *(f"iia_{method.column}" for method in self.methods[1:]), "iia_whole", "iia_size0"]
 
     def directed(self, stem: str) -> list[str]:
-        """The measures of a stem in each direction."""
+        """Return the measures of a stem in each direction."""
         return [f"{stem}_{self.contrast.short(direction)}" for direction in DIRECTIONS]
 
 
@@ -109,7 +109,7 @@ PAPERS = Question()
 
 
 def write_pictures(folder: RunFolder, texts: Sequence[tuple[str, str]], draw: np.random.Generator) -> list[str]:
-    """Write `examples.json` and `examples/`; returns the ids."""
+    """Write `examples.json` and `examples/`, and return the ids of the pairs."""
     kept = []
     for number, (positive, negative) in enumerate(texts):
         buffer = io.BytesIO()
@@ -148,7 +148,7 @@ def write_sweep(
             place = {"layer": layer, "block": layer - 1, "size": size, "seed": 0}
             words = {route: {word: [float(draw.normal(0, 0.05)), 3] for word in WORDS} for route in MEASURED}
             measures = _measures(draw, tuned, norms, question, size)
-            examples = [one for which in (0, 1) for one in _examples(texts, which, draw, question.contrast)]
+            examples = [example for which in (0, 1) for example in _examples(texts, which, draw, question.contrast)]
             articles = {word: [number, number + 1, number + 2] for number, word in enumerate(WORDS)}
             frozen = {name: value for name, value in measures.items() if not name.startswith("tuned_")}
             shown = {"cell": place, "words": words, "examples": examples}
@@ -163,8 +163,8 @@ def write_sweep(
 def _measures(
     draw: np.random.Generator, tuned: bool, norms: Sequence[str], question: Question, size: int
 ) -> dict[str, Any]:
-    own, *others = question.stems
-    names = [own, *question.directed(own), *others, "iia_val", "preference"]
+    main_stem, *others = question.stems
+    names = [main_stem, *question.directed(main_stem), *others, "iia_val", "preference"]
     out = {name: float(draw.uniform(0.3, 1)) for name in names}
     up, down = question.directed("shift")
     out |= {up: float(draw.uniform(0, 0.3)), down: float(draw.uniform(-0.3, 0))}
@@ -178,7 +178,7 @@ def _measures(
         out |= lost | {f"{name}{end}": value + by for name, value in lost.items() for end, by in INTERVAL}
         stems += [f"tuned_r_{norm}_{route}" for norm in norms for route in ("through", "full")]
         out |= {f"tuned_{up}": 0.1, f"tuned_{down}": -0.1}
-        # what is drawn above is in old pictures of figures, so the rest follows from it
+        # the reference figures show the numbers drawn above, so these numbers are derived from them
         out |= {"tuned_preference_val": out["iia_val"], "tuned_preference_val_se": 0.0}
         out |= {"tuned_retrieval_rise_val": out["tuned_retrieval_drop"]}
     for stem in stems:
@@ -192,7 +192,7 @@ def _measures(
             for norm in norms
             for end, other in (("", ""), ("_low", "_high"), ("_high", "_low"))
         }
-    shares = [own, *question.directed(own), "preference"]
+    shares = [main_stem, *question.directed(main_stem), "preference"]
     shares += [f"tuned_{name}" for name in ("preference", *question.directed("iia"))] if tuned else []
     out |= {f"{name}{end}": out[name] + by for name in shares for end, by in INTERVAL}
     out |= {
@@ -208,7 +208,7 @@ def _measures(
 
 
 def _of_words(prefix: str, norms: Sequence[str]) -> dict[str, float | None]:
-    """Return what else is measured of attributions, which draws nothing."""
+    """Return the other measures of attributions, which need no random numbers."""
     out: dict[str, float | None] = {"converged": 1.0, "attribution_unconverged": 0.0, "attribution_delta_relative": 0.0}
     for norm, route in ((norm, route) for norm in norms for route in MEASURED):
         out |= {f"attribution_coverage_{norm}_{route}": 0.5, f"reliability_{norm}_{route}": None}
@@ -224,7 +224,7 @@ def _examples(
     for pair, both in enumerate(texts):
         words = both[which].split()
         swap = {"source_pair": 0, "source": texts[0][1 - which], "base": 0.5, "counterfactual": 0.625}
-        values = {route: [float(one) for one in draw.normal(0, 0.05, len(words))] for route in MEASURED}
+        values = {route: [float(value) for value in draw.normal(0, 0.05, len(words))] for route in MEASURED}
         out.append(
             {
                 "kind": contrast.kinds[which],
@@ -261,8 +261,8 @@ def write_evaluation(
         pass
     ids = write_pictures(folder, texts, np.random.default_rng(5))
     shown = [
-        {"id": one, **dict(zip(("positive", "negative"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
-        for one in ids
+        {"id": pair_id, **dict(zip(("positive", "negative"), draw.uniform(0.2, 0.7, 2).tolist(), strict=True))}
+        for pair_id in ids
     ]
     words = {route: {word: float(draw.normal(0, 0.05)) for word in WORDS} for route in routes}
     fixed = np.random.default_rng(9)
@@ -276,25 +276,25 @@ def write_evaluation(
     rows += [("blv", "overall", "pearson")] if readers else []
     values = draw.uniform(0, 1, len(rows)).tolist()
     numbers = [
-        {"task": task, "of": of, "measure": measure, "value": value, "low": None, "high": None, "n": 9}
-        for (task, of, measure), value in zip(rows, values, strict=True)
+        {"task": task, "of": subject, "measure": measure, "value": value, "low": None, "high": None, "n": 9}
+        for (task, subject, measure), value in zip(rows, values, strict=True)
     ]
     numbers += _retrieval(seed, label) + (_doses(seed) if dosed else [])
     other = {"task": "domains", "of": "toy:charts", "measure": "preference", "value": 0.5, "low": None, "high": None}
     numbers += [other | {"n": 9}] * readers
     details = {"preference": {"examples": shown}, "norms": {"words": words, "ratings": ratings}}
     for task in facts["tasks"]:
-        own = [row for row in numbers if row["task"] == task]
-        folder.write(task, {"settings": {}, "rows": own, "notes": [], "details": details.get(task, {})})
+        task_rows = [row for row in numbers if row["task"] == task]
+        folder.write(task, {"settings": {}, "rows": task_rows, "notes": [], "details": details.get(task, {})})
     write_table(pd.DataFrame(numbers), path, "results")
     return path
 
 
 def _retrieval(seed: int, label: str) -> list[dict[str, Any]]:
-    """Return rows of retrieval, of which trained models have lost some."""
+    """Return rows of retrieval, which is lower in trained models."""
     lost = 0.0 if label == "base" else 0.01 * (len(label) % 7) + 0.002 * seed
-    of = {"task": "transfer", "of": "retrieval", "low": None, "high": None, "n": 9}
-    return [of | {"measure": f"retrieval {kind}", "value": 0.9 - lost} for kind in PAPER.kinds]
+    row = {"task": "transfer", "of": "retrieval", "low": None, "high": None, "n": 9}
+    return [row | {"measure": f"retrieval {kind}", "value": 0.9 - lost} for kind in PAPER.kinds]
 
 
 def _doses(seed: int) -> list[dict[str, Any]]:
@@ -315,7 +315,7 @@ def _doses(seed: int) -> list[dict[str, Any]]:
 def write_tuning(
     path: Path, objective: str = "iit-das", seed: int = 0, steps: Sequence[int] = (0, 10, 20, 30), tuning: str = "lora"
 ) -> Path:
-    """Write a fine-tuned run that is not evaluated."""
+    """Write a fine-tuned run without an evaluation."""
     draw = np.random.default_rng([seed, *objective.encode()])
     config = asdict(FinetuneConfig(objective=objective, tuning=tuning, seed=seed, size=16, retain=0.0))  # type: ignore[arg-type]
     settings = {**versioned("finetune"), "base": "b", "contrast": PAPER.kinds, **config}
@@ -332,7 +332,7 @@ def write_tuning(
 
 
 def write_paper(path: Path, *, readers: bool = False, texts: Sequence[tuple[str, str]] = TEXTS) -> Path:
-    """A base and two kinds of fine-tuned models with two seeds each, all evaluated."""
+    """Write the evaluations of a base, and of two kinds of fine-tuned models with two seeds each."""
     write_evaluation(path / "base", readers=readers, texts=texts)
     for seed in (0, 1):
         for objective, label, routes in (

@@ -1,4 +1,4 @@
-"""What pages of the site take for granted: data, models, runs, and a hub, in a folder and small."""
+"""Small data, models, runs and a hub that the pages of the site presuppose."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TOY = ROOT / "interp" / "data" / "assets" / "toy-clip"
 
 
 def pictures(folder: Path) -> None:
-    """Images beside `pairs.csv`, and `questions.csv`: pairs of a colour and a size."""
+    """Write images, a `pairs.csv` next to them, and a `questions.csv`: pairs of a colour and a size."""
     folder.mkdir(parents=True)
     rows = []
     for number, scene in enumerate(
-        one for one in sample_scenes("val", 200, np.random.default_rng(0)) if not one.paired
+        scene for scene in sample_scenes("val", 200, np.random.default_rng(0)) if not scene.paired
     ):
         ScenePicture(scene, number).open().save(folder / f"{number}.png")
         rows.append((f"{number}.png", f"a {scene.colour} {scene.shape}", f"a {scene.size} {scene.shape}"))
@@ -41,27 +41,27 @@ def pictures(folder: Path) -> None:
 
 
 def concadia(folder: Path) -> None:
-    """A few pairs in Concadia's format."""
+    """Write a few pairs in Concadia's format."""
     write_concadia(folder, 30, [8, 12, 16], np.random.default_rng(0))
 
 
 def open_clip(folder: Path) -> None:
-    """A checkpoint of open_clip's ViT-S-32 with random weights."""
+    """Write a checkpoint of open_clip's ViT-S-32 with random weights."""
     write(Member("S", 32, activation="gelu", arch="ViT-S-32"), folder)
 
 
 def runs(folder: Path) -> None:
-    """A sweep, as `make demo` leaves it."""
+    """Write a sweep like that of `make demo`."""
     write_sweep(folder, tuned=True, layers=(6, 7), sizes=(4, 16))
 
 
 def paper(folder: Path) -> None:
-    """Fine-tunings and evaluations, as `make paper-toy` leaves them."""
+    """Write fine-tunings and evaluations like those of `make paper-toy`."""
     write_paper(folder)
 
 
 def ratings(folder: Path) -> None:
-    """A clone of the repository that publishes the ratings, with a few of them, and of the scores."""
+    """Write a clone of the repository of the ratings, with a few ratings, and a clone of that of the scores."""
     images, table = folder / "behavioral_experiments/writing/data", folder / "analyses/contextclip/context_blv_data.csv"
     scores = folder / "metrics/clipscore/results/cosid-clipscores.csv"
     draw = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def ratings(folder: Path) -> None:
 
 
 def job(path: Path) -> None:
-    """The script of the page on clusters, with what it needs next to it."""
+    """Write the script of the page on clusters, with the files that the script needs."""
     page = (ROOT / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
     (block,) = [block for block in blocks(page) if block.title == path.name]
     path.write_text(block.content, encoding="utf-8")
@@ -101,10 +101,10 @@ MATERIAL: dict[str, Callable[[Path], None]] = {
 
 
 def publish(hub: Hub, folder: Path) -> None:
-    """The authors' CLIP: the depth and width that their settings need, with random weights; and classification sets.
+    """Publish the authors' CLIP with random weights, of the depth and width of their settings, and classification sets.
 
     Args:
-        folder: an empty one, for files on their way to the hub.
+        folder: empty folder for the published files.
     """
     config = CLIPConfig.from_pretrained(TOY)
     config.text_config.update({"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 256})
@@ -114,11 +114,11 @@ def publish(hub: Hub, folder: Path) -> None:
     names += [folder / "clip" / name for name in ("config.json", "model.safetensors")]
     hub.repos[AUTHORS] = {path.name: path.read_bytes() for path in names}
     draw = np.random.default_rng(0)
-    for known in KNOWN.values():
+    for source in KNOWN.values():
         classes = datasets.ClassLabel(names=["star", "harbour", "square"])
-        features = datasets.Features({"image": datasets.Image(), known.label: classes})
+        features = datasets.Features({"image": datasets.Image(), source.label: classes})
         images = [Image.fromarray(draw.integers(0, 255, (8, 8, 3), dtype=np.uint8)) for _ in range(6)]
-        rows = {"image": images, known.label: [number % 3 for number in range(len(images))]}
-        path = folder / f"{known.split}-00000-of-00001.parquet"
+        rows = {"image": images, source.label: [number % 3 for number in range(len(images))]}
+        path = folder / f"{source.split}-00000-of-00001.parquet"
         datasets.Dataset.from_dict(rows, features=features).to_parquet(path)
-        hub.repos[f"datasets/{known.repo}"] = {f"data/{path.name}": path.read_bytes()}
+        hub.repos[f"datasets/{source.repo}"] = {f"data/{path.name}": path.read_bytes()}

@@ -1,7 +1,7 @@
 """The code of a page of the site, and `python -m tests.site_pages FILE`, which runs it from top to bottom.
 
 Blocks of Python share one namespace, as in a notebook; blocks of sh are run by bash, which stops at the first command
-that fails; a block with a title is a file, which is written. Blocks of text are what something printed.
+that fails. A block with a title is written as a file. Blocks of text are output.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LANGUAGES = ("python", "sh", "text", "csv")
 
 @dataclass(frozen=True)
 class Block:
-    """One block of code.
+    """Block of code.
 
     Attributes:
-        line: of the page, where it begins.
-        title: the file that it is, if any.
+        line: first line of the block in the page.
+        title: file name; None for a block without a title.
     """
 
     language: str
@@ -35,30 +35,30 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether there is something to do."""
+        """Return whether the block is to be run or written."""
         return self.title is not None or self.language in ("python", "sh")
 
 
 def blocks(page: str) -> Iterator[Block]:
-    """The blocks of a page, in their order.
+    """Yield the blocks of a page, in order.
 
     Raises:
-        ValueError: one is in no language that is known.
+        ValueError: the language of a block is unknown.
     """
-    for found in BLOCK.finditer(page):
-        head, line = HEAD.fullmatch(found[1].strip()), page[: found.start()].count("\n") + 1
+    for match in BLOCK.finditer(page):
+        head, line = HEAD.fullmatch(match[1].strip()), page[: match.start()].count("\n") + 1
         if head is None or head[1] not in LANGUAGES:
-            raise ValueError(f"line {line}: a block of {found[1] or 'nothing'}; known: {', '.join(LANGUAGES)}")
-        yield Block(head[1], found[2], line, head[2])
+            raise ValueError(f"line {line}: a block of {match[1] or 'nothing'}; known: {', '.join(LANGUAGES)}")
+        yield Block(head[1], match[2], line, head[2])
 
 
-def run(block: Block, name: str, known: dict[str, Any], *, apart: bool = False) -> None:
-    """Do what a block says, in the current folder.
+def run(block: Block, name: str, namespace: dict[str, Any], *, apart: bool = False) -> None:
+    """Run a block in the current folder.
 
     Args:
-        name: of the page, for tracebacks.
-        known: the names that Python knows so far.
-        apart: run Python in a process of its own, which knows none.
+        name: name of the page, for tracebacks.
+        namespace: names that earlier blocks defined.
+        apart: True to run Python in a new process, without these names.
 
     Raises:
         subprocess.CalledProcessError: a command failed.
@@ -71,19 +71,19 @@ def run(block: Block, name: str, known: dict[str, Any], *, apart: bool = False) 
     elif block.language == "python" and apart:
         subprocess.run([sys.executable, "-c", block.content], check=True)
     elif block.language == "python":
-        exec(compile("\n" * block.line + block.content, name, "exec"), known)
+        exec(compile("\n" * block.line + block.content, name, "exec"), namespace)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a page."""
     apart = "--apart" in argv
-    path = Path(next(one for one in argv if not one.startswith("--")))
-    sys.path.insert(0, "")  # what a page writes can be imported, as from a prompt
-    known: dict[str, Any] = {"__name__": "__main__"}
+    path = Path(next(argument for argument in argv if not argument.startswith("--")))
+    sys.path.insert(0, "")  # modules that a page writes can be imported, as from a prompt
+    namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(path.read_text(encoding="utf-8")):
         if block.runs:
             print(f"== line {block.line}, {block.language}", flush=True)
-            run(block, str(path), known, apart=apart)
+            run(block, str(path), namespace, apart=apart)
     return 0
 
 

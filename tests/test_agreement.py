@@ -1,4 +1,4 @@
-"""What the site says of errors is what the tests compare."""
+"""Tests that the errors on the site come from the comparisons of the tests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def test_every_row_is_compared_by_a_test_and_was_measured():
     measured = json.loads(FILE.read_text(encoding="utf-8"))
     assert list(measured) == list(ROWS)
     for name, row in ROWS.items():
-        said = measured[name]
-        assert (said["what"], said["oracle"], said["bound"]) == (row.what, row.oracle, row.bound)
-        assert 0 <= said["error"] <= row.bound
-        assert said["compared"] > 0
-        assert {test.partition("::")[0] for test in said["tests"]} == set(used(name))
-        for test in said["tests"]:
+        entry = measured[name]
+        assert (entry["what"], entry["oracle"], entry["bound"]) == (row.what, row.oracle, row.bound)
+        assert 0 <= entry["error"] <= row.bound
+        assert entry["compared"] > 0
+        assert {test.partition("::")[0] for test in entry["tests"]} == set(used(name))
+        for test in entry["tests"]:
             file, function = test.split("::")
             tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
             assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}

@@ -1,4 +1,4 @@
-"""Whatever inputs are made of, a command ends with one line of an error, or with the right numbers."""
+"""Tests that a command with bad inputs ends with an error of one line, or with the right numbers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from tests.judging import Case, Outcome, entries, faults
 
-ERROR = "error: 'run/manifest.json' is damaged; mend it\n"
-CASES = 24  # `python -m tests.bad_inputs` has any number
+ERROR = "error: 'run/manifest.json' is damaged; repair it\n"
+CASES = 24  # `python -m tests.bad_inputs` runs any number
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ def test_a_sample_of_bad_inputs_is_refused_or_survived():
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """A folder that a command worked in, and the good one that it was made from."""
+    """Return the folder in which a command ran, and the good folder that was copied for it."""
     for name in ("good", "case"):
         (tmp_path / name / "sweep").mkdir(parents=True)
         (tmp_path / name / "sweep" / "results.csv").write_text("layer,iia,seconds\n3,0.5,1\n")
@@ -54,8 +54,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 )
 def test_the_judge_tells_a_clean_end_from_all_others(folders: tuple[Path, Path], end: Outcome, fault: str | None):
     root, good = folders
-    found = faults(Case("sweep", []), end, entries(root), root, good)
-    assert (found == []) if fault is None else (fault in found[0])
+    wrong = faults(Case("sweep", []), end, entries(root), root, good)
+    assert (wrong == []) if fault is None else (fault in wrong[0])
 
 
 def test_the_judge_sees_what_was_written_by_a_command_that_fails(folders: tuple[Path, Path]):

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic, and that what they time is checked; no timing is a test."""
+"""Tests of the arithmetic of the benchmarks, and of the checks of timed results; no test depends on a timing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """The command sets torch's threads and silences warnings for its process, which here is the tests'."""
+    """Restore the threads of torch and the log level, which the command changes in the process of the tests."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -74,7 +74,7 @@ def test_the_full_sweep_is_extrapolated_along_pairs_and_layers():
         assert parts.cell(layer, 96_918, 300) == pytest.approx(seconds(layer, 96_918, 300))
     flat = {layer: [[(20.0, 3.1), (220.0, 3.0)], [(20.0, 3.0), (220.0, 2.9)]] for layer in full_sweep.ENDS}
     noise = full_sweep.Parts(0.5, 0.1, 2.0, flat, 1e6, 1e6)
-    assert noise.cell(6, 96_918, 300) == 3.1  # not less than what was measured
+    assert noise.cell(6, 96_918, 300) == 3.1  # not less than the measured time
     hours = parts.hours(3600)
     assert hours["images"] == 0.5
     most = SweepConfig().max_steps
@@ -137,14 +137,14 @@ def test_what_differs_is_not_timed():
 def test_a_step_of_an_edit_is_timed_if_both_ways_agree(small: Clip):
     tokens, images, site = tokenize(small, random_texts(12, 0)), random_images(small, 6), Site("text", 2)
     part = PairsAtSite(PairRun(clean_texts(small, tokens, [site]), images, small.logit_scale), site)
-    own, other = edits.Trained(part), edits.Trained(part)
-    losses = edits.own_loss(part, own), edits.peer_loss(small, tokens, images, site, other)
-    edits.check(losses, (own.leaves, other.leaves), torch.tensor([4, 0, 3]))
-    elsewhere = edits.peer_loss(small, tokens, images, Site("text", 3), other)
+    ours, theirs = edits.Trained(part), edits.Trained(part)
+    losses = edits.own_loss(part, ours), edits.peer_loss(small, tokens, images, site, theirs)
+    edits.check(losses, (ours.leaves, theirs.leaves), torch.tensor([4, 0, 3]))
+    elsewhere = edits.peer_loss(small, tokens, images, Site("text", 3), theirs)
     with pytest.raises(AssertionError):
-        edits.check((losses[0], elsewhere), (own.leaves, other.leaves), torch.tensor([4, 0, 3]))
+        edits.check((losses[0], elsewhere), (ours.leaves, theirs.leaves), torch.tensor([4, 0, 3]))
     with raises(RuntimeError):
-        edits.check([lambda _: own.leaves[0].sum() * 0] * 2, (own.leaves[:1], own.leaves[:1]), torch.tensor([0]))
+        edits.check([lambda _: ours.leaves[0].sum() * 0] * 2, (ours.leaves[:1], ours.leaves[:1]), torch.tensor([0]))
 
 
 @pytest.mark.thorough
@@ -153,10 +153,10 @@ def test_results_are_written_and_bars_counted(tmp_path, capsys: pytest.CaptureFi
     status = run.main(["--only", "cache", "--json", str(out)])
     shown = capsys.readouterr().out
     content = json.loads(out.read_text())
-    (found,) = content["results"]
-    assert 0.9 < found["value"] < 1.5
-    assert status == (0 if found["met"] else 1)
-    assert shown.rstrip().endswith(f"{int(found['met'])} of 1 bars that were measured are met")
+    (row,) = content["results"]
+    assert 0.9 < row["value"] < 1.5
+    assert status == (0 if row["met"] else 1)
+    assert shown.rstrip().endswith(f"{int(row['met'])} of 1 bars that were measured are met")
     assert content["machine"]["gflops"] > 1
     assert time.perf_counter() - started < 600
 

@@ -1,4 +1,4 @@
-"""A minute of fuzzing for the readers of what others wrote."""
+"""One minute of fuzzing for each reader of foreign files."""
 
 from __future__ import annotations
 

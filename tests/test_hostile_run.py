@@ -1,4 +1,4 @@
-"""Links out of a run folder, and pipes in it, are refused by every command that reads one; nothing else is touched."""
+"""Tests that each command refuses links out of a run folder and pipes in it, and touches nothing else."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def test_what_leads_out_of_a_run_is_refused_and_not_touched(tmp_path: Path, name
         )
     before = entries(tmp_path)
     given = {"run": str(run), "out": str(tmp_path / "out")}
-    said = refused(main([one.format(**given) for one in arguments]), capsys, "layer01-size001-seed0.json")
-    assert 'secret": 1' not in said
+    message = refused(main([word.format(**given) for word in arguments]), capsys, "layer01-size001-seed0.json")
+    assert 'secret": 1' not in message
     assert entries(tmp_path) == before

@@ -1,4 +1,4 @@
-"""Published packages as a stranger gets them: a wheel and an sdist, an empty environment, a first project."""
+"""Tests of the published packages: a wheel and an sdist, an empty environment, and a first project."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "first-project.md"
-TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "mkdocs", "jupyterlab", "ray", "uv")  # of extras alone
+TOOLS = ("pytest", "hypothesis", "ruff", "mypy", "mkdocs", "jupyterlab", "ray", "uv")  # they are in extras only
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The sdist, and the wheel that is built from it, as `uv build` makes them for a release."""
+    """Return the sdist, and the wheel that is built from it, as `uv build` makes them for a release."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     tracked = call("git", "ls-files", cwd=ROOT).splitlines()
-    for name in tracked:  # of the tree as it is, without what lies about in it
+    for name in tracked:  # the present state of tracked files, without other files
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
     call(Path(sys.executable).with_name("uv"), "build", "--quiet", "--out-dir", out, source)
@@ -46,10 +46,10 @@ def test_a_wheel_holds_the_packages_and_nothing_else(built: dict[str, Path]):
     assert kept | {"README.md", "LICENSE", "setup.cfg", "pyproject.toml"} <= packed
 
 
-@pytest.mark.thorough  # two minutes: an environment of its own
+@pytest.mark.thorough  # two minutes, for a separate environment
 @pytest.mark.parametrize("until", ["## A model", "## Next"])
 def test_a_strangers_path_from_the_wheel(built: dict[str, Path], tmp_path: Path, until: str):
-    """The page, as far as that, runs in an empty environment, where each piece of Python is a process of its own."""
+    """Run the first part of the page in an empty environment, with each Python block in a separate process."""
     call(sys.executable, "-m", "venv", tmp_path / "env")
     python, folder = tmp_path / "env" / "bin" / "python", tmp_path / "work"
     install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
@@ -62,8 +62,8 @@ def test_a_strangers_path_from_the_wheel(built: dict[str, Path], tmp_path: Path,
     folder.mkdir()
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     path = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
-    page, found, _ = PAGE.read_text(encoding="utf-8").partition(until)
-    assert found
+    page, marker, _ = PAGE.read_text(encoding="utf-8").partition(until)
+    assert marker
     (tmp_path / "page.md").write_text(page, encoding="utf-8")
     shown = call(
         python, ROOT / "tests" / "site_pages.py", "--apart", tmp_path / "page.md", env=clean | path, cwd=folder

@@ -1,4 +1,4 @@
-"""The script of the page on clusters, as it stands there, with stand-ins for Slurm and for our command."""
+"""Tests of the job script on the page on clusters, with substitutes for Slurm and for our command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.site_material import job
 
-# Writes what it was given; waits for a signal if it is to, and ends as our commands do.
+# Writes its arguments, waits for a signal if an argument is "wait", and ends with the exit status of our commands.
 COMMAND = """\
 #!/bin/bash
 echo "$@ offline=$HF_HUB_OFFLINE threads=$OMP_NUM_THREADS" >> called
@@ -59,7 +59,7 @@ def test_a_task_of_the_array_does_its_part(folder: Path, word: str, status: int)
 
 @pytest.mark.parametrize("sent", [signal.SIGUSR1, signal.SIGTERM])
 def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent: signal.Signals):
-    """SIGUSR1 is sent before the time is over; SIGTERM cancels, after which nothing is queued."""
+    """Slurm sends SIGUSR1 before the time limit. SIGTERM cancels the job, and nothing is queued again."""
     command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", "wait"]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder), start_new_session=True)
     wait_for(folder / "waiting")
@@ -68,7 +68,7 @@ def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent:
         assert process.wait(30) == 0
         assert (folder / "scontrolled").read_text() == "requeue 7_2\n"
     else:
-        os.killpg(process.pid, sent)  # scancel tells every process of a job
+        os.killpg(process.pid, sent)  # scancel signals every process of a job
         assert process.wait(30) != 0
         assert not (folder / "scontrolled").exists()
     assert (folder / "called").read_text().splitlines()[1:] == ["ended"]
@@ -95,4 +95,4 @@ def test_what_slurm_is_asked_for(folder: Path):
     asked = dict(re.findall(r"^#SBATCH --([\w-]+)=?(\S*)", (folder / "job.sh").read_text(), re.MULTILINE))
     assert asked["signal"].startswith("B:USR1@")
     assert {"requeue", "mem", "time", "gres", "cpus-per-task", "output"} <= asked.keys()
-    assert asked["open-mode"] == "append"  # else a job that is queued again forgets what it wrote
+    assert asked["open-mode"] == "append"  # else a job that is queued again overwrites its output

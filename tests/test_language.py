@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("interp", "training", "figures", "benchmarks")
+ROOMS = ("interp", "training", "figures", "benchmarks", "docs", "tests")
 CODE = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PAGES = sorted(
     path
     for path in (
         *ROOT.glob("*.md"),
         *(ROOT / name for name in ("Makefile", "mkdocs.yml", "setup.cfg")),
-        *(ROOT / "docs").rglob("*.md"),
+        *(path for room in ("docs", "notebooks") for kind in ("*.md", "*.ipynb") for path in (ROOT / room).rglob(kind)),
         *(path for room in ROOMS for kind in ("*.j2", "*.js", "*.css") for path in (ROOT / room).rglob(kind)),
     )
     if path.name != "changelog.md"
@@ -31,31 +31,20 @@ UNUSED = re.compile(
     re.IGNORECASE,
 )
 NAMES = {"of", "one", "some", "found", "said", "own", "known", "told"}
-WORD_LISTS = {"interp/data/words.py"}  # its strings are lists of English function words
-LEFT = (  # folders whose names and messages are still to be reworded; docstrings and comments are checked there too
-    *(
-        "attribution",
-        "check",
-        "clip",
-        "drawing",
-        "edits",
-        "evidence",
-        "measures",
-        "runs",
-        "scoring",
-        "stats",
-        "subspaces",
-    ),
-    *("sweep", "metrics", "studies", "figures", "benchmarks"),
-)
+WORD_LISTS = {  # their strings are data: English words and texts
+    "interp/data/words.py",
+    "interp/check/at_length.py",
+    "tests/test_language.py",
+}
 
 
 def docstrings(tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """Yield each docstring, and whether it is that of a function: properties have nouns."""
+    """Yield each docstring, and whether it must begin with a verb: properties have nouns, and tests state facts."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and (text := ast.get_docstring(node)):
             marks = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
-            yield text, isinstance(node, ast.FunctionDef) and not {"property", "cached_property"} & set(marks)
+            is_property = {"property", "cached_property"} & set(marks)
+            yield text, isinstance(node, ast.FunctionDef) and not is_property and not node.name.startswith("test_")
 
 
 def texts(path: Path, tree: ast.Module) -> Iterator[str]:
@@ -78,13 +67,12 @@ def bound(tree: ast.Module) -> Iterator[str]:
             yield node.arg
 
 
-def faults(path: Path, *, words: bool = True, whole: bool = True) -> list[str]:
+def faults(path: Path, *, words: bool = True) -> list[str]:
     """List docstrings without a head, unused words, and names that say nothing.
 
     Args:
         path: module.
         words: False for a module of word lists.
-        whole: False to check docstrings and comments alone.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     lines = [
@@ -93,9 +81,8 @@ def faults(path: Path, *, words: bool = True, whole: bool = True) -> list[str]:
         if HEADLESS.match(text) or (of_function and NO_VERB.match(text))
     ]
     if words:
-        prose = texts(path, tree) if whole else [text for text, _ in docstrings(tree)]
-        lines += [f"{word[0]} in: {text[:100]}" for text in prose for word in UNUSED.finditer(text)]
-    return lines + [f"name: {name}" for name in bound(tree) if whole and name in NAMES]
+        lines += [f"{word[0]} in: {text[:100]}" for text in texts(path, tree) for word in UNUSED.finditer(text)]
+    return lines + [f"name: {name}" for name in bound(tree) if name in NAMES]
 
 
 def unused_words(path: Path) -> list[str]:
@@ -110,11 +97,15 @@ def unused_words(path: Path) -> list[str]:
 def test_code_is_plain():
     assert len(CODE) > 300
     every = {str(path.relative_to(ROOT)): path for path in CODE}
-    assert {name: lines for name, path in every.items() if (lines := _faults_of(name, path))} == {}
+    assert {name: lines for name, path in every.items() if (lines := faults(path, words=name not in WORD_LISTS))} == {}
 
 
-def _faults_of(name: str, path: Path) -> list[str]:
-    return faults(path, words=name not in WORD_LISTS, whole=not set(LEFT) & set(path.relative_to(ROOT).parts[:-1]))
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_code_of_notebooks_is_plain(notebook: Path, tmp_path: Path):
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    (tmp_path / "code.py").write_text(re.sub(r"^%.*", "", code, flags=re.MULTILINE), encoding="utf-8")
+    assert faults(tmp_path / "code.py") == []
 
 
 def test_pages_are_plain():

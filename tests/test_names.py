@@ -1,4 +1,4 @@
-"""A top-level name of product code that no other file uses begins with an underscore."""
+"""Test that a top-level name of product code begins with an underscore if no other file uses the name."""
 
 from __future__ import annotations
 

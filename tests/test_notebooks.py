@@ -1,4 +1,4 @@
-"""Notebooks run from top to bottom on a clean checkout, give what is committed, and use public names alone."""
+"""Tests that notebooks run from top to bottom, reproduce the committed outputs, and use public names only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("interp", "training", "figures")
-SHORT = ("01_quickstart",)  # the others take a quarter of a minute to minutes each
+SHORT = ("01_quickstart",)  # each of the others takes from 15 seconds to minutes
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 ran = pytest.mark.parametrize(
     "path",
@@ -33,16 +33,18 @@ def code(notebook: Any) -> list[Any]:
 
 
 def kinds(cell: Any) -> list[tuple[str, ...]]:
-    """Return the kinds of output of a cell, without those of its progress."""
-    shown = [one for one in cell.outputs if one.get("name") != "stderr"]
-    all_of_it = [tuple(sorted(one["data"])) if "data" in one else (one["output_type"],) for one in shown]
-    return [one for one, _ in groupby(all_of_it)]
+    """Return the kinds of output of a cell, without progress output."""
+    shown = [output for output in cell.outputs if output.get("name") != "stderr"]
+    all_of_it = [tuple(sorted(output["data"])) if "data" in output else (output["output_type"],) for output in shown]
+    return [kind for kind, _ in groupby(all_of_it)]
 
 
 def numbers(notebook: Any) -> list[float]:
-    """All that are printed."""
-    text = " ".join(one["text"] for cell in code(notebook) for one in cell.outputs if one.get("name") == "stdout")
-    return [float(found) for found in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?", text)]
+    """Return all printed numbers."""
+    text = " ".join(
+        output["text"] for cell in code(notebook) for output in cell.outputs if output.get("name") == "stdout"
+    )
+    return [float(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?", text)]
 
 
 @ran
@@ -59,8 +61,8 @@ def test_a_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path)
         assert kinds(done) == kinds(before), done.source
     both = numbers(notebook), numbers(committed)
     assert len(both[0]) == len(both[1]) > 0
-    # Not to the digit: other processors round otherwise, and a search makes more of it.
-    close = [abs(one - other) <= 0.02 + 0.1 * abs(other) for one, other in zip(*both, strict=True)]
+    # Not to the last digit, since processors round differently and a search enlarges the difference.
+    close = [abs(value - other) <= 0.02 + 0.1 * abs(other) for value, other in zip(*both, strict=True)]
     assert sum(close) >= 0.9 * len(close)
     assert sum(bool(kinds(cell)) for cell in code(committed)) >= 3
 

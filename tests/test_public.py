@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def test_public_names_are_there_and_documented(name: str):
     value = getattr(interp, name)
     assert value.__doc__
-    assert not value.__doc__.startswith(f"{name}(")  # which a dataclass says of itself, if nobody says more
+    assert not value.__doc__.startswith(f"{name}(")  # the default docstring of a dataclass
     assert not isinstance(value, type(interp))
 
 

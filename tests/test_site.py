@@ -1,4 +1,4 @@
-"""The site: its code runs as it stands there, it is built strictly, and says nothing that the code does not."""
+"""Tests of the site: its code runs unchanged, the strict build passes, and its statements match the code."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(DOCS)): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
 RUN = [name for name, page in PAGES.items() if any(block.runs for block in blocks(page))]
-ELSEWHERE = {"first-project.md": "tests/test_install.py runs it, in an environment of its own"}
+ELSEWHERE = {"first-project.md": "tests/test_install.py runs it in a separate environment"}
 LONG = (
     "first-steps.md",
     "coming-from/open_clip.md",
     "right.md",
     "toy.md",
-    *(  # half a minute each, and more
+    *(  # half a minute or more each
         f"how-to/{name}.md"
         for name in (
             "score",
@@ -53,7 +53,7 @@ LONG = (
 FEW = "--limit 90 --max-steps 4 --attributed 2 --n-steps 5 --jobs 1"
 TWO_RUNS = "--max-steps 2 --objectives iit-das-lora --seeds 0"
 SMALL = f"--controls none {FEW}"
-# What is smaller here than on a page, which else would take minutes, and what is another machine's there.
+# Replacements on pages: smaller settings, so that a page does not take minutes, and settings of other machines.
 SMALLER = {
     "first-steps.md": {
         "pip install": "pip install --dry-run --no-deps --quiet",
@@ -102,13 +102,13 @@ SMALLER = {
         "--array=1-35 job.sh 35": "--array=1-2 job.sh 2",
         "--layers 6-12 --seeds 0-4": f"--layers 11 --sizes 4 --seeds 0,1 --objective das {SMALL}",
         "--device cuda": "",
-        # A cluster is started by the command itself; tests/sweep/test_on_ray.py has one of several nodes.
+        # The command starts a cluster itself; tests/sweep/test_on_ray.py has a cluster of several nodes.
         "ray start": "echo ray start",
         "--address auto --gpus-per-cell 0.25": "",
     },
     "how-to/paper.md": {
         "git clone https://github.com/elisakreiss/contextual-description-evaluation": "test -d",
-        "concadia check data/concadia": "concadia check data/concadia || test $? = 1",  # it is no whole copy
+        "concadia check data/concadia": "concadia check data/concadia || test $? = 1",  # an incomplete copy
         "--limit 400 --transfer-limit 200": "--limit 30 --transfer-limit 3",
         "--preset paper \\\n    --transfer": f"--preset paper {TWO_RUNS} --jobs 1 --transfer",
         "--preset paper --seeds 0-4": f"--preset paper {TWO_RUNS}",
@@ -124,7 +124,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 def smaller(name: str) -> str:
-    """A page with what is replaced; all that is to be is there."""
+    """Return a page with its replacements; each replaced text must be on the page."""
     page = PAGES[name]
     for old, new in SMALLER.get(name, {}).items():
         assert old in page, (name, old)
@@ -133,12 +133,12 @@ def smaller(name: str) -> str:
 
 
 def surroundings(folder: Path, hub: str) -> dict[str, str]:
-    """The environment of a page: this environment's commands, a hub on this machine, and nothing that is kept."""
-    own = {"CLIP_DESCRIPTIONS_CACHE": str(folder / "cache"), "HF_HOME": str(folder / "hf"), "HF_ENDPOINT": hub}
+    """Return the environment of a page: commands of this environment, a hub on this machine, and empty caches."""
+    caches = {"CLIP_DESCRIPTIONS_CACHE": str(folder / "cache"), "HF_HOME": str(folder / "hf"), "HF_ENDPOINT": hub}
     path = os.pathsep.join([str(ROOT / "tests" / "slurm"), str(Path(sys.executable).parent), os.environ["PATH"]])
     quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_TOKEN": "hf_none", "WANDB_MODE": "disabled"}
     kept = {key: value for key, value in os.environ.items() if key not in ("HF_HUB_OFFLINE", "SLURM_ARRAY_TASK_ID")}
-    return kept | own | quiet | {"PATH": path, "PYTHONPATH": str(ROOT)}
+    return kept | caches | quiet | {"PATH": path, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.mark.slow
@@ -182,14 +182,14 @@ def test_blocks_are_what_they_are():
         Block("text", "y\n", 6),
         Block("python", "z\n", 9),
     ]
-    assert [one.runs for one in blocks(page)] == [True, False, True]
+    assert [block.runs for block in blocks(page)] == [True, False, True]
     with raises(ValueError, 1):
         list(blocks("```ruby\n```\n"))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` does, where a link that leads nowhere is an error."""
+    """Build the site as `make docs` does; a broken link is an error."""
     folder = tmp_path_factory.mktemp("site")
     call(Path(sys.executable).with_name("mkdocs"), "build", "--site-dir", folder, cwd=ROOT)
     return folder
@@ -197,32 +197,32 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.thorough  # every page, in several widths
 def test_the_site_in_a_browser(site: Path):
-    """At two widths and in both schemes nobody is kept out, no page is too wide, and no other host is asked."""
+    """Check every page at two widths and in both schemes: accessibility, page width, and requests to other hosts."""
     from axe_core_python.selenium import Axe
 
     handler = partial(QuietHandler, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        base, axe, found = f"http://127.0.0.1:{server.server_port}/", Axe(), []
+        base, axe, problems = f"http://127.0.0.1:{server.server_port}/", Axe(), []
         for name in PAGES:
             place = name.removesuffix("index.md").removesuffix(".md")
             for width, dark in ((1280, False), (390, False), (1280, True)):
                 opened(browser, base + place, width=width, dark=dark)
                 wide = browser.execute_script("return document.documentElement.scrollWidth")
-                found += [f"{name}, {width}: {wide} pixels wide"] * (wide > width)
+                problems += [f"{name}, {width}: {wide} pixels wide"] * (wide > width)
                 if width == 390 or (dark and name not in ("index.md", "coming-from/captum.md", "right.md")):
-                    continue  # of the same parts, in the same colours
+                    continue  # these pages have parts and colours of pages that are checked
                 violations = axe.run(browser)["violations"]
-                found += [
-                    f"{name}, {width}{', dark' * dark}: {one['id']}: {node['html'][:200]}"
-                    for one in violations
-                    for node in one["nodes"][:2]
+                problems += [
+                    f"{name}, {width}{', dark' * dark}: {violation['id']}: {node['html'][:200]}"
+                    for violation in violations
+                    for node in violation["nodes"][:2]
                 ]
-        assert not found, "\n".join(found)
-        assert {urlsplit(one).hostname for one in requested(browser) if not one.startswith(("data:", "blob:"))} == {
+        assert not problems, "\n".join(problems)
+        assert {urlsplit(url).hostname for url in requested(browser) if not url.startswith(("data:", "blob:"))} == {
             "127.0.0.1"
         }
-        assert [one for one in browser.get_log("browser") if one["level"] == "SEVERE"] == []
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
         server.shutdown()
 
 

@@ -1,4 +1,4 @@
-"""Errors matched by class and offending value, and the snapshot of their wording."""
+"""Tests of matching errors by class and offending value, and of the snapshot of their wording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Failed = pytest.fail.Exception
 
 
 class Special(UserError):
-    """A subclass."""
+    """Subclass of an error."""
 
 
 def fails(error: Exception, *values: object) -> bool:
@@ -103,8 +103,8 @@ def test_what_differs_between_machines_is_a_placeholder():
     assert wording.steady(f"norms 'a={folder}/x,b=/…': cut") == "norms 'a=PATH': cut"
     assert wording.steady(f"tower of {folder}/pytest-1/a, {ROOT}/b") == "tower of PATH, ROOT/b"
     assert wording.steady("layer 12, rate 0.5, decade, 'faded'") == "layer 12, rate 0.5, decade, 'faded'"
-    assert wording.steady("cannot read 'x': EOF while parsing an object at line 1 column 1; mend it") == (
-        "cannot read 'x': THEIRS; mend it"
+    assert wording.steady("cannot read 'x': EOF while parsing an object at line 1 column 1; repair it") == (
+        "cannot read 'x': THEIRS; repair it"
     )
 
 

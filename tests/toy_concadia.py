@@ -9,14 +9,14 @@ from pathlib import Path
 
 import interp
 
-COUNTS = {"train": 70, "val": 16, "test": 24}  # more in train than one minibatch holds
+COUNTS = {"train": 70, "val": 16, "test": 24}  # train has more pairs than one minibatch
 
 
 def write_concadia(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
     """Write pairs of the toy world in Concadia's format: articles of two to four pairs, splits interleaved.
 
     The last article of a split may be cut short. The names of articles sort in another order than that in which they
-    come, so that it matters which one is drawn.
+    come, so that the choice of an article matters.
     """
     toy, lengths, columns = interp.load_pairs("toy"), cycle((3, 2, 4)), []
     (folder / "resized").mkdir(parents=True)
@@ -27,7 +27,7 @@ def write_concadia(folder: Path, counts: Mapping[str, int] = COUNTS) -> None:
         chosen = [pair for pair in toy.pairs if pair.split == split][:count]
         columns.append(list(zip(articles, chosen, strict=False)))
     items = []
-    for article, pair in (one for row in zip_longest(*columns) for one in row if one is not None):
+    for article, pair in (item for row in zip_longest(*columns) for item in row if item is not None):
         toy.open_image(pair).save(folder / "resized" / f"{pair.id}.jpg", quality=95)
         texts = {"description": {"raw": pair.positive}, "caption": {"raw": pair.negative}}
         items.append({"filename": f"{pair.id}.jpg", "split": pair.split, "article_id": article, **texts})

@@ -1,4 +1,4 @@
-"""How shapes and types are checked at run time: as mypy does, an int will do for a float (PEP 484)."""
+"""Checker of shapes and types at run time; as in mypy, an int is accepted for a float (PEP 484)."""
 
 from beartype import BeartypeConf, beartype
 

@@ -1,4 +1,4 @@
-"""Numbers by the names of their columns, the ends of intervals too, whether they are declared or not."""
+"""Numbers and the ends of their intervals by column name, for declared and other columns."""
 
 from __future__ import annotations
 

@@ -270,8 +270,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     key = key_of(item.nodeid)
     if item.config.getoption(OPTION):
         _messages.passed[key] = _messages.now
-    elif found := difference(key, _messages.now, _recorded().get(key, [])):
-        pytest.fail(found, pytrace=False)
+    elif fault := difference(key, _messages.now, _recorded().get(key, [])):
+        pytest.fail(fault, pytrace=False)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

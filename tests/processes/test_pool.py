@@ -103,7 +103,7 @@ def until(count: int, process: subprocess.Popen[str], moment: str = "started") -
         file = Path(f"{process.args[1]}.{numbers[count - 1]}.{moment}")  # type: ignore[index]
         return numbers if moment == "started" or file.exists() else []
 
-    return wait_for(numbers_then, of=process, every=0.002)
+    return wait_for(numbers_then, process=process, every=0.002)
 
 
 MOMENTS = ["started", "importing", "preparing", "working"]
@@ -222,7 +222,7 @@ def test_a_signal_is_named_though_a_library_has_replaced_it(capsys: pytest.Captu
 def test_a_fault_of_the_executors_own_thread_is_an_error_and_not_printed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    """In Python 3.11, the thread fails if a process dies while another is started; the executor would wait forever."""
+    """The thread of Python 3.11 fails if a process dies while another starts, and the executor would wait forever."""
 
     def fail(_thread: object) -> None:
         raise RuntimeError("dictionary changed size during iteration")

@@ -1,4 +1,4 @@
-"""Chromium without a window, for what only a browser can tell."""
+"""Chromium without a window, for tests that need a browser."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 
 @contextmanager
 def chromium(profile: Path | None = None) -> Iterator[Any]:
-    """A driver of it; without it tests are skipped, but not where CI says that they must run.
+    """Return a driver of Chromium. Without Chromium, tests are skipped, except in CI.
 
     Args:
-        profile: folder that keeps what pages keep, from one start to the next.
+        profile: folder that keeps the storage of pages between two starts.
     """
     there = shutil.which("chromedriver") and find_spec("selenium") and find_spec("axe_core_python")
     if not there and not os.environ.get("CI"):
@@ -52,13 +52,13 @@ def chromium(profile: Path | None = None) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A driver for all tests of a module."""
+    """Return the driver of all tests of a module."""
     with chromium() as driver:
         yield driver
 
 
 def opened(browser: Any, page: Path | str, *, width: int = 1280, dark: bool = False) -> Any:
-    """A page in the browser, a file or an address, at some width."""
+    """Open a page, a file or an address, at a width in pixels."""
     scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
@@ -68,18 +68,20 @@ def opened(browser: Any, page: Path | str, *, width: int = 1280, dark: bool = Fa
 
 
 def requested(browser: Any) -> list[str]:
-    """The addresses that have been asked for since the last call, whether they answered or not."""
+    """Return the addresses that the browser has requested since the last call, with or without an answer."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+    return [
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    ]
 
 
 def check_access(browser: Any, file: Path, *, width: int, dark: bool) -> None:
-    """Fail if a page logs anything, is wider than the window, or has a fault of access that axe knows."""
+    """Fail if a page logs a message, is wider than the window, or violates a rule of axe."""
     check_page(opened(browser, file, width=width, dark=dark), width=width)
 
 
 def check_page(page: Any, *, width: int) -> None:
-    """Do the same for what is in the browser now."""
+    """Check the open page as `check_access` does."""
     assert page.get_log("browser") == []
     assert page.execute_script("return window.broken") is None
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
@@ -87,7 +89,7 @@ def check_page(page: Any, *, width: int) -> None:
     page.execute_script((folder / "axe.min.js").read_text(encoding="utf-8"))
     # axe does not know that closed details hide their content, and compares colours that are never next to each other
     shown = "{exclude: [['details:not([open]) > :not(summary)']]}"
-    found = page.execute_async_script(f"const done = arguments[0]; axe.run({shown}).then(done)")
-    assert len(found["passes"]) > 20
-    violations = {one["id"]: [node["html"] for node in one["nodes"]] for one in found["violations"]}
+    result = page.execute_async_script(f"const done = arguments[0]; axe.run({shown}).then(done)")
+    assert len(result["passes"]) > 20
+    violations = {violation["id"]: [node["html"] for node in violation["nodes"]] for violation in result["violations"]}
     assert violations == {}

@@ -1,4 +1,4 @@
-"""Sweeps whose texts try to be more than text."""
+"""Sweeps with texts that contain markup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.report.pages import OPTIONS, write_pairs
 
 @pytest.fixture(scope="session")
 def done(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep of texts that try to be more than text."""
+    """Return the folder of a sweep with texts that contain markup."""
     folder = tmp_path_factory.mktemp("hostile")
     write_pairs(folder / "data")
     arguments = ["--model", small.name, "--data", f"concadia:{folder / 'data'}", "--jobs", "1"]

@@ -1,4 +1,4 @@
-"""A run folder whose page has all parts, and what puts something else into any of its files."""
+"""A run folder whose page has all parts, and functions that replace any value of its files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDS = [
 
 
 def fill(folder: Path) -> None:
-    """What a sweep writes, and made-up runs lack."""
+    """Write the files that made-up runs lack."""
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["settings"] |= {
         "model": "1a",
@@ -71,14 +71,14 @@ def fill(folder: Path) -> None:
 
 
 def write_whole(folder: Path) -> Path:
-    """Such a folder."""
+    """Write a run folder whose page has all parts."""
     write_sweep(folder, layers=(6, 7), sizes=(4,), norms=("imageability",), texts=(("a red star", "the harbour"),))
     fill(folder)
     return folder
 
 
 def fields(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all values, lists and mappings too."""
+    """Return the paths of all values, lists and mappings among them."""
     if path:
         yield path
     for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
@@ -94,7 +94,7 @@ def with_value(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def outcome(folder: Path) -> tuple[str, str]:
-    """What the command says, or the page that it makes."""
+    """Return the errors of the command, and the page."""
     try:
         return "", page(load_sweep(folder))
     except UserError as error:

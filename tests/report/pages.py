@@ -1,4 +1,4 @@
-"""A sweep of texts that try to be more than text, and its page as a browser reads it."""
+"""A sweep with texts that contain markup, and its page as a browser reads the page."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_pairs(folder: Path) -> None:
 
 
 def parsed(path: Path) -> Any:
-    """The document, if it is valid: the parser raises at the first error."""
+    """Parse a document; the parser raises at the first error."""
     parser = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), strict=True, namespaceHTMLElements=False)
     return parser.parse(path.read_text(encoding="utf-8"))
 
@@ -59,8 +59,8 @@ def remade(path: Path) -> Any:
 
 
 def words_of(document: Any) -> str:
-    """What a reader sees."""
+    """Return the text that a reader sees."""
     for parent in list(document.iter()):
-        for child in [one for one in parent if one.tag in ("script", "style")]:
+        for child in [element for element in parent if element.tag in ("script", "style")]:
             parent.remove(child)
     return " ".join("".join(document.itertext()).split())

@@ -1,4 +1,4 @@
-"""Which cell is chosen: against a loop that knows no data frames, and where shares are all 100 %."""
+"""Choice of the cell, compared with a loop without data frames; also with shares of 100 % only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ places = st.lists(
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], rule: Rule) -> Mapping[str, Any]:
-    """Choose by the words of the rule."""
+    """Choose a cell as the text of the rule says."""
     measured, error_of = rule.share.column(), rule.error.column()
     shares = [-1.0 if math.isnan(row[measured]) else row[measured] for row in rows]
     errors = [row[error_of] for row, share in zip(rows, shares, strict=True) if share == max(shares)]
@@ -40,7 +40,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], rule: Rule) -> Mapping[str, Any]:
 
 
 def order(rule: Rule) -> list[str]:
-    """Return the columns that decide among cells that are as good."""
+    """Return the columns that decide between equally good cells."""
     return [name.format(rule.loss.column()) for name in rule.order]
 
 
@@ -53,7 +53,7 @@ def test_the_rule_is_that_of_a_loop(rule: Rule, where: list[tuple[int, int, int]
         share, error, loss = data.draw(cell)
         row = {"layer": layer, "size": size, "seed": seed}
         row |= {rule.share.column(): share, rule.error.column(): error, rule.loss.column(): loss}
-        row |= {"iia": 1 - share, "tuned_preference": 1 - share}  # the test pairs have no say
+        row |= {"iia": 1 - share, "tuned_preference": 1 - share}  # test pairs do not influence the choice
         row |= {"tuned_val_loss": 0.1} if rule == TUNED else {}
         rows.append(row)
     frame = pd.DataFrame(rows)

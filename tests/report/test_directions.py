@@ -1,4 +1,4 @@
-"""The section on what Z says, of a made-up run."""
+"""The section on directions in Z, for a made-up run."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def section(folder: Path) -> Any:
     document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(
         page(load_sweep(folder))
     )
-    (found,) = (one for one in document.iter("details") if one.get("id") == "directions")
-    return found
+    (details,) = (element for element in document.iter("details") if element.get("id") == "directions")
+    return details
 
 
 def words_of(element: Any) -> str:
@@ -36,40 +36,40 @@ def words_of(element: Any) -> str:
 
 
 def test_words_texts_and_pictures_stand_at_their_ends(run: Path):
-    found = section(run)
-    assert words_of(next(found.iter("h3"))) == "1. The first: 50.0 % of the variance in Z, AUC 0.75"
-    assert [words_of(one) for one in found.iter("h4")] == ["Upper end of 1", "Lower end of 1"]
-    upper, lower = (one for one in found.iter("div") if one.get("class") == "end")
+    details = section(run)
+    assert words_of(next(details.iter("h3"))) == "1. The first: 50.0 % of the variance in Z, AUC 0.75"
+    assert [words_of(element) for element in details.iter("h4")] == ["Upper end of 1", "Lower end of 1"]
+    upper, lower = (element for element in details.iter("div") if element.get("class") == "end")
     (word,) = (words_of(row) for row in upper.iter("tr") if row.find("td") is not None)
     assert word == "red +1.50 7"
-    assert [words_of(one) for one in upper.iter("li")] == ["a red star (description, +2.2)"]
-    assert [words_of(one) for one in lower.iter("li")] == ["the harbour (caption, \N{MINUS SIGN}1.2)"]
-    assert [image.get("alt") for image in found.iter("img")] == ["a red star"] * 2
+    assert [words_of(element) for element in upper.iter("li")] == ["a red star (description, +2.2)"]
+    assert [words_of(element) for element in lower.iter("li")] == ["the harbour (caption, \N{MINUS SIGN}1.2)"]
+    assert [image.get("alt") for image in details.iter("img")] == ["a red star"] * 2
     assert "No word is in so many texts" in words_of(lower)
-    assert "in at least 5 texts of 3 articles" in words_of(found)
-    assert "trained" not in words_of(found)
+    assert "in at least 5 texts of 3 articles" in words_of(details)
+    assert "trained" not in words_of(details)
 
 
 def test_what_is_missing_is_said(run: Path):
     (run / PICTURES / "0.jpg").unlink()
-    found = section(run)
-    assert not list(found.iter("img"))
-    assert "The picture 0.jpg is missing. a red star" in words_of(found)
+    details = section(run)
+    assert not list(details.iter("img"))
+    assert "The picture 0.jpg is missing. a red star" in words_of(details)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "sentence"),
     [
         (None, "a new run keeps them"),
         ({"cell": {"layer": 7, "size": 4, "seed": 0}}, "a new run keeps them"),  # another cell has been chosen since
         ({"directions": []}, "no direction in Z along which held-out texts differ"),
     ],
 )
-def test_where_nothing_is_known_a_sentence_says_so(run: Path, spoil: dict[str, Any] | None, said: str):
+def test_where_nothing_is_known_a_sentence_says_so(run: Path, spoil: dict[str, Any] | None, sentence: str):
     content = json.loads((run / FILE).read_text())
     (run / FILE).unlink()
     if spoil is not None:
         rewrite(run / FILE, content | spoil)
-    found = section(run)
-    assert said in words_of(found)
-    assert not list(found.iter("h3"))
+    details = section(run)
+    assert sentence in words_of(details)
+    assert not list(details.iter("h3"))

@@ -1,4 +1,4 @@
-"""Whatever stands in the files of a run folder, its page holds no markup but ours, or there is one line of an error."""
+"""With any content of a run folder, its page has no foreign markup, or the command fails with one line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_harmless(text: str, where: object) -> None:
     document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(text)
-    assert [one.get("type") for one in document.iter("script")] in (
+    assert [element.get("type") for element in document.iter("script")] in (
         ["application/json", "application/json", None],
         ["application/json", None],
     ), where
@@ -55,16 +55,18 @@ def test_no_value_becomes_markup(run: Path, tmp_path: Path, name: str, hostile: 
     content = json.loads(file.read_text())
     for path in fields(content):
         rewrite(file, with_value(content, path, hostile))
-        said, text = outcome(folder)
-        assert len(said.splitlines()) <= 1, path
-        assert bool(said) != bool(text), path
+        errors, text = outcome(folder)
+        assert len(errors.splitlines()) <= 1, path
+        assert bool(errors) != bool(text), path
         if text:
             assert_harmless(text, path)
 
 
-@pytest.mark.parametrize("hostile", [MARKUP, [1], {"a": 1}, True, 1e400, 10**400, "7"], ids=lambda one: str(one)[:20])
+@pytest.mark.parametrize(
+    "hostile", [MARKUP, [1], {"a": 1}, True, 1e400, 10**400, "7"], ids=lambda value: str(value)[:20]
+)
 def test_what_is_no_number_is_one_line(run: Path, tmp_path: Path, hostile: Any):
-    """A count of the chosen cell's words and a measure, as the page got them unescaped or not at all."""
+    """The values are a count of the chosen cell's words and a measure."""
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     content = json.loads((folder / CELL).read_text())
     for path in (

@@ -1,4 +1,4 @@
-"""A page made of a run folder in which every text is an attack, in a browser: nothing runs, and nothing is fetched."""
+"""The page of a run folder in which every text is an attack: a browser runs nothing and fetches nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MARK = "window.broken"
 
 @pytest.fixture
 def listener() -> Iterator[tuple[int, list[Any]]]:
-    """A port, and who has called there."""
+    """Yield a port, and the list of requests to the port."""
     callers: list[Any] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -45,7 +45,7 @@ def listener() -> Iterator[tuple[int, list[Any]]]:
 
 
 def attacks(port: int) -> list[str]:
-    """Texts that run a script or fetch something where they are taken for markup, an attribute or an address."""
+    """Return texts that run a script or fetch a file if a page uses them as markup, attribute or address."""
     there = f"http://127.0.0.1:{port}"
     return [
         f'</td></script></style></title><script>window.broken=1;fetch("{there}/a")</script>',
@@ -60,15 +60,15 @@ def attacks(port: int) -> list[str]:
 
 
 def spoiled(folder: Path, texts: list[str]) -> int:
-    """Put an attack into every text and key of a folder's files that the page takes it in; returns how many do.
+    """Put an attack into each text and key of a folder's files that the page accepts; return the number of attacks.
 
-    A key that the page needs, or shows something of, keeps its name.
+    Keys that the page needs keep their names.
     """
     count = shows = 0
     for name in FILES:
         file = folder / name
         content = json.loads(file.read_text())
-        for path in reversed(list(fields(content))):  # what lies within a key comes before it
+        for path in reversed(list(fields(content))):  # values inside a key come before the key
             value, key = content, path[-1]
             for step in path:
                 value = value[step]
@@ -87,7 +87,7 @@ def spoiled(folder: Path, texts: list[str]) -> int:
 
 
 def words_spoiled(folder: Path, texts: list[str]) -> None:
-    """Put attacks in the place of word types, which are the same on all routes."""
+    """Replace word types, which are equal on all routes, by attacks."""
     cell = kept(folder / CELL)
     for route, table in cell["words"].items():
         other = dict(zip(table, texts, strict=False))
@@ -96,7 +96,7 @@ def words_spoiled(folder: Path, texts: list[str]) -> None:
 
 
 def renamed(content: Any, path: tuple[Any, ...], key: str) -> Any:
-    """The content with another key at the end of a path, in its place."""
+    """Return the content with another key at the end of a path."""
     *above, last = path
     mapping = content
     for step in above:
@@ -110,13 +110,13 @@ def test_nothing_runs_and_nothing_is_fetched(browser: Any, listener: tuple[int, 
     run = write_whole(tmp_path / "run")
     words_spoiled(run, attacks(port))
     assert spoiled(run, attacks(port)) > 90
-    said, text = outcome(run)
-    assert not said
+    errors, text = outcome(run)
+    assert not errors
     assert text.count(f"127.0.0.1:{port}") > 50
     (tmp_path / "report.html").write_text(text, encoding="utf-8")
     requested(browser)
     page = opened(browser, tmp_path / "report.html")
-    for name, value in (("layer", "7"), ("route", "around")):  # the script fills in texts of the files too
+    for name, value in (("layer", "7"), ("route", "around")):  # the script also fills in texts of the files
         page.execute_script(
             "const one = [...document.querySelectorAll(`[name=${arguments[0]}]`)].pop();"
             "if (one.type === 'radio') one.checked = true; else one.value = arguments[1];"
@@ -136,7 +136,7 @@ def test_nothing_runs_and_nothing_is_fetched(browser: Any, listener: tuple[int, 
 def test_the_browser_would_not_run_it_either_way(
     browser: Any, listener: tuple[int, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """With templates that escape nothing: the policy of the page holds, and what the test above looks at is seen."""
+    """Templates escape nothing here. The policy of the page still holds, and the counters of the test above work."""
     port, callers = listener
     environment = rendering._environment()
     monkeypatch.setattr(environment, "autoescape", False)

@@ -1,4 +1,4 @@
-"""Correlations of the whole grid of a sweep with norms, and their adjusted p."""
+"""Correlations with norms over the whole grid of a sweep, and their adjusted p-values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARTICLES = 20
 
 
 def grid(seed: int = 0, words: int = 60) -> tuple[Cells, Articles, dict[str, dict[str, float]]]:
-    """Four cells with a trained model at each; one norm acts through Z in some, and rates most of the words."""
+    """Return four cells, each with a trained model; one norm acts through Z in two cells and rates most words."""
     rng, names = np.random.default_rng(seed), [f"word{number}" for number in range(words)]
     ratings = {norm: dict(zip(names, rng.normal(size=words).tolist(), strict=True)) for norm in NORMS}
     full = {word: rng.normal() for word in names}
@@ -57,27 +57,27 @@ def values_of(words: Mapping[str, Any], rating: Mapping[str, float], route: str)
 @pytest.mark.parametrize("model", ["frozen", "trained"])
 def test_p_values_are_those_of_a_loop(model: str):
     cells, articles, ratings = grid()
-    own = cells[MODELS[model]]
-    found = norm_tests(cells, articles, ratings).query("model == @model")
-    assert len(found) == len(own) * len(NORMS) * len(MEASURED)
-    for _, row in found.iterrows():
-        words = own[Place.of(row)]
+    words_by_place = cells[MODELS[model]]
+    tests = norm_tests(cells, articles, ratings).query("model == @model")
+    assert len(tests) == len(words_by_place) * len(NORMS) * len(MEASURED)
+    for _, row in tests.iterrows():
+        words = words_by_place[Place.of(row)]
         assert row.r == pytest.approx(scipy_stats.pearsonr(*values_of(words, ratings[row.norm], row.route)).statistic)
         assert row.n == 55
-    keys = found[["layer", "size", "route"]].drop_duplicates().itertuples(index=False)
-    tables = [own[Place(layer, size, 0)][route] for layer, size, route in keys]
+    keys = tests[["layer", "size", "route"]].drop_duplicates().itertuples(index=False)
+    tables = [words_by_place[Place(layer, size, 0)][route] for layer, size, route in keys]
     words = list(ratings[NORMS[0]])
     attributions = np.array([[table[word][0] for word in words] for table in tables])
-    norms = np.array([list(one.values()) for one in ratings.values()])
+    norms = np.array([list(values.values()) for values in ratings.values()])
     places = [articles[word] for word in words]
     rng = np.random.default_rng(7)
     signs = [tuple(rng.choice([-1.0, 1.0], size).tolist() for size in (ARTICLES, len(words))) for _ in range(400)]
     naive = step_down_by_signs(attributions, norms, places, signs)
-    np.testing.assert_allclose(found.p_max.to_numpy().reshape(naive.shape), naive, atol=0.1)  # four standard errors
-    assert (found.p_max >= found.p).all()
-    assert (found.p_max < 0.05).any()
-    assert (found.p_max > 0.5).any()
-    same = found[(found.norm == NORMS[1]) & (found.route == "full") & (model == "frozen")]
+    np.testing.assert_allclose(tests.p_max.to_numpy().reshape(naive.shape), naive, atol=0.1)  # four standard errors
+    assert (tests.p_max >= tests.p).all()
+    assert (tests.p_max < 0.05).any()
+    assert (tests.p_max > 0.5).any()
+    same = tests[(tests.norm == NORMS[1]) & (tests.route == "full") & (model == "frozen")]
     assert same.r.round(12).nunique() <= 1
 
 
@@ -89,7 +89,7 @@ def test_a_family_is_all_of_a_model():
     pd.testing.assert_frame_equal(norm_tests({"": cells[""]}, articles, ratings), frozen)
     last = norm_tests({"": dict(list(cells[""].items())[-1:])}, articles, ratings)
     whole = frozen[-len(last) :]
-    np.testing.assert_array_equal(last.p, whole.p)  # the same signs are drawn
+    np.testing.assert_array_equal(last.p, whole.p)  # the drawn signs are equal
     assert (last.p_max.to_numpy() <= whole.p_max.to_numpy()).all()
     assert (last.p_max.to_numpy() < whole.p_max.to_numpy() - 0.05).any()
 
@@ -101,13 +101,13 @@ def test_what_is_not_defined_has_no_test_and_does_not_count():
     ratings["nothing"] = {}
     spoiled = next(iter(cells[""]))
     cells[""][spoiled]["through"]["word9"][0] = float("nan")
-    found = norm_tests(cells, articles, ratings)
-    lost = (found.norm == "nothing") | ((found.route == "through") & (found[[*Place._fields]] == spoiled).all(axis=1))
+    tests = norm_tests(cells, articles, ratings)
+    lost = (tests.norm == "nothing") | ((tests.route == "through") & (tests[[*Place._fields]] == spoiled).all(axis=1))
     for key in ("r", "p", "p_max"):
-        assert (found[key].isna() == lost).all()
-    assert (found[found.norm == "nothing"].n == 0).all()
-    assert len(found) == len(whole) * 3 // 2
-    kept = found[~lost].merge(whole, on=[*Place._fields, "model", "norm", "route"], suffixes=("", "_whole"))
+        assert (tests[key].isna() == lost).all()
+    assert (tests[tests.norm == "nothing"].n == 0).all()
+    assert len(tests) == len(whole) * 3 // 2
+    kept = tests[~lost].merge(whole, on=[*Place._fields, "model", "norm", "route"], suffixes=("", "_whole"))
     assert (kept.p == kept.p_whole).all()
     assert (kept.p_max <= kept.p_max_whole).all()
     assert norm_tests(cells, articles, {}).empty
@@ -116,8 +116,8 @@ def test_what_is_not_defined_has_no_test_and_does_not_count():
 
 def test_words_without_an_article_have_no_test():
     cells, articles, ratings = grid()
-    known = {word: places for word, places in articles.items() if word != "word9"}
-    assert (norm_tests(cells, known, ratings).n == 54).all()
+    kept_articles = {word: places for word, places in articles.items() if word != "word9"}
+    assert (norm_tests(cells, kept_articles, ratings).n == 54).all()
     assert norm_tests(cells, {}, ratings).empty
 
 
@@ -135,8 +135,8 @@ def test_the_sentence_counts_what_holds_through_z():
         "Over the whole grid (3 cells x 2 norms x 3 routes; p < 0.05, adjusted): of 6 correlations through Z, 4 are "
         "significant in the trained models; 0 are significant in the frozen model."
     )
-    one = tests[(tests.model == "trained") & (tests.layer == 1) & (tests.norm == NORMS[0])]
-    assert sentence(one) == (
+    rows = tests[(tests.model == "trained") & (tests.layer == 1) & (tests.norm == NORMS[0])]
+    assert sentence(rows) == (
         "Over the whole grid (1 cell x 1 norm x 3 routes; p < 0.05, adjusted): of 1 correlation through Z, 1 are "
         "significant in the trained models."
     )
@@ -153,14 +153,15 @@ def sweep(tmp_path: Path) -> SweepRun:
 def test_the_file_holds_the_grid_and_no_word(sweep: SweepRun, capsys: pytest.CaptureFixture[str]):
     hostile = {"red": MARKUP, "harbour": '=HYPERLINK("x")', "star": 'a,"b\n'}
     ratings = {
-        norm: {hostile.get(word, word): value for word, value in one.items()} for norm, one in sweep.ratings.items()
+        norm: {hostile.get(word, word): value for word, value in by_word.items()}
+        for norm, by_word in sweep.ratings.items()
     }
     sweep.folder.write_file(RATINGS, {"ratings": ratings})
     for name in sweep.folder.names():
         cell = kept(sweep.folder.cell_path(name))
         for route in MEASURED:
-            cell["words"][route] = {hostile.get(word, word): one for word, one in cell["words"][route].items()}
-        cell["articles"] = {hostile.get(word, word): some for word, some in cell["articles"].items()}
+            cell["words"][route] = {hostile.get(word, word): number for word, number in cell["words"][route].items()}
+        cell["articles"] = {hostile.get(word, word): places for word, places in cell["articles"].items()}
         sweep.folder.write(name, cell)
     print_result(write_outputs(sweep.folder), verbose=True)
     rows = list(csv.reader((sweep.folder.path / FILE).read_text().splitlines()))

@@ -1,4 +1,4 @@
-"""What a sweep says in plain words is what its numbers say."""
+"""Sentences about a sweep agree with its numbers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ def sweep(tmp_path: Path, request: pytest.FixtureRequest) -> SweepRun:
 
 
 def test_the_extremes_of_every_measure_are_compared(sweep: SweepRun):
-    found = spreads(sweep.frame, sweep.layout)
-    assert len(found) >= 5
-    for one in found:
-        values = sweep.frame[one.measure.column]
-        assert (one.highest[one.measure.column], one.lowest[one.measure.column]) == (values.max(), values.min())
-        _, low, high = one.measure.columns
-        assert one.apart == (one.highest[low] > one.lowest[high])
-    said = " ".join(reading(sweep.frame, sweep.layout, sweep.norms))
-    assert said.count(" at layer ") == 2 * sum(one.apart for one in found)
+    all_spreads = spreads(sweep.frame, sweep.layout)
+    assert len(all_spreads) >= 5
+    for spread in all_spreads:
+        values = sweep.frame[spread.measure.column]
+        assert (spread.highest[spread.measure.column], spread.lowest[spread.measure.column]) == (
+            values.max(),
+            values.min(),
+        )
+        _, low, high = spread.measure.columns
+        assert spread.apart == (spread.highest[low] > spread.lowest[high])
+    text = " ".join(reading(sweep.frame, sweep.layout, sweep.norms))
+    assert text.count(" at layer ") == 2 * sum(spread.apart for spread in all_spreads)
 
 
 def test_trends_are_those_of_the_intervals(sweep: SweepRun):
@@ -51,8 +54,11 @@ def test_what_is_lost_is_said_as_a_change_from_the_worst_to_the_best(tmp_path: P
     frame = sweep.frame.copy()
     for end in ("", "_low", "_high"):
         frame[f"tuned_retrieval_drop{end}"] = [0.30, 0.02]
-    said = reading(frame, sweep.layout, ())
-    assert "the change of retrieval, from -30.0 points at layer 6, size 4 to -2.0 points at layer 7, size 4" in said[0]
+    sentences = reading(frame, sweep.layout, ())
+    assert (
+        "the change of retrieval, from -30.0 points at layer 6, size 4 to -2.0 points at layer 7, size 4"
+        in sentences[0]
+    )
 
 
 def test_one_cell_and_no_norm(tmp_path: Path):
@@ -90,9 +96,10 @@ def test_the_finding_has_the_numbers_of_the_chosen_cell(sweep: SweepRun):
 def test_texts_that_did_not_converge_are_told_of_in_a_line():
     columns = {"attribution_delta": [0.001, 0.02], "attribution_unconverged": [0.0, 0.125]}
     columns |= {"attribution_delta_relative": [0.009, 0.034]}
-    said = unconverged(pd.DataFrame(columns))
+    sentences = unconverged(pd.DataFrame(columns))
     assert (
-        "in the worst cell 12.5 % of texts miss their difference of scores by more than 1 %, by at most 3.4 %" in said
+        "in the worst cell 12.5 % of texts miss their difference of scores by more than 1 %, by at most 3.4 %"
+        in sentences
     )
     fine = {"attribution_delta": [0.02], "attribution_unconverged": [0.0], "attribution_delta_relative": [0.009]}
     assert unconverged(pd.DataFrame(fine)) == ""  # a large error of a large difference
@@ -102,12 +109,16 @@ def test_texts_that_did_not_converge_are_told_of_in_a_line():
 
 def test_a_gap_without_an_interval_is_no_verdict_on_the_preference():
     layout = sweep_layout(sweep_schema(PAPER, PAPER_METHODS, ()), PAPER_METHODS, ())
-    told = {}
+    texts = {}
     for name, ends in (("none", (-0.1, 0.2)), ("unknown", (np.nan, np.nan)), ("some", (0.01, 0.2))):
         frame = pd.DataFrame({"gap": [0.05], "gap_low": [ends[0]], "gap_high": [ends[1]]})
-        told[name] = no_preference(frame, layout, PAPER)
-    assert told["some"] == ""
-    assert told["none"].startswith("The model has no preference to localize: it scores a description above its caption")
-    assert told["unknown"].startswith("The model may have no preference to localize: it scores a description above its")
-    assert "interval" in told["unknown"]
-    assert "does not lie above 0" not in told["unknown"]
+        texts[name] = no_preference(frame, layout, PAPER)
+    assert texts["some"] == ""
+    assert texts["none"].startswith(
+        "The model has no preference to localize: it scores a description above its caption"
+    )
+    assert texts["unknown"].startswith(
+        "The model may have no preference to localize: it scores a description above its"
+    )
+    assert "interval" in texts["unknown"]
+    assert "does not lie above 0" not in texts["unknown"]

@@ -1,4 +1,4 @@
-"""The page of a sweep, as a browser reads it."""
+"""The page of a sweep, as a browser reads the page."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def test_texts_from_data_stay_text(done: Path):
     directions = read_directions(RunFolder(done))
     assert directions is not None
     assert {image.get("alt") for image in document.iter("img")} == {
-        one.positive for one in (*read_examples(RunFolder(done)), *directions.shown.values())
+        example.positive for example in (*read_examples(RunFolder(done)), *directions.shown.values())
     }
-    shown = {words_of(one) for one in document.iter("li")}
-    for text in (text for one in directions.leading for end in one.ends for text in end.texts):
-        assert any(one.startswith(" ".join(text.text.split())) for one in shown)
+    shown = {words_of(element) for element in document.iter("li")}
+    for text in (text for element in directions.leading for end in element.ends for text in end.texts):
+        assert any(element.startswith(" ".join(text.text.split())) for element in shown)
         assert any(evil in text.text for evil in HOSTILE)
     shown = {word.text for tag in ("span", "bdi") for word in document.iter(tag)}
     assert shown & {"<script>window.broken=1</script>", "<"}
@@ -82,7 +82,7 @@ def test_the_page_says_what_the_files_say(done: Path):
     document = parsed(done / "report.html")
     folder = RunFolder(done)
     cells = [kept(folder.cell_path(name)) for name in folder.names()]
-    (table,) = (one for one in document.iter("table") if one.get("class") == "sortable")
+    (table,) = (element for element in document.iter("table") if element.get("class") == "sortable")
     rows = list(table.find("tbody").iter("tr"))
     assert len(rows) == len(cells) == 4
     titles = ["".join(head.itertext()) for head in table.find("thead").iter("th")]
@@ -93,8 +93,8 @@ def test_the_page_says_what_the_files_say(done: Path):
     assert len(set(titles)) == len(titles)
     np.testing.assert_allclose(shown, sorted(100 * cell["measures"]["iia"] for cell in cells), rtol=1e-8)
     data = _data(document, "attributions")
-    maps = {one["title"]: one["cells"] for one in _data(document, "heatmaps")}
-    for cell in cells:  # one seed: a value of the heatmap is the value of the cell
+    maps = {heatmap["title"]: heatmap["cells"] for heatmap in _data(document, "heatmaps")}
+    for cell in cells:  # with one seed, a value of the heatmap is the value of the cell
         at = f"{cell['cell']['layer']}/{cell['cell']['size']}"
         assert (
             maps["IIA on held-out pairs, mean of both directions (%)"][at][0] == f"{100 * cell['measures']['iia']:.1f}"
@@ -107,29 +107,29 @@ def test_the_page_says_what_the_files_say(done: Path):
 
 
 def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: Clip):
-    """Attributions are those that the attributor finds, and Z is that of a text of the other kind."""
+    """Attributions equal those of the attributor, and Z comes from a text of the other kind."""
     folder = RunFolder(done)
     pairs = load_pairs(f"concadia:{done.parent / 'data'}").split("test")
     features = image_features(small, pairs)
     drawn, _ = attributed_pairs(small, features, load_norms("imageability,concreteness"), 5)
     shown, images = [pairs.pairs[i] for i in drawn], features.embeddings[drawn]
-    said = [getattr(pair, FIELDS[kind]) for kind in ("description", "caption") for pair in shown]
+    texts = [getattr(pair, FIELDS[kind]) for kind in ("description", "caption") for pair in shown]
     examples = read_examples(folder)
-    assert [one.id for one in examples] == [pair.id for pair in shown]
+    assert [pair.id for pair in examples] == [pair.id for pair in shown]
     for name in folder.names():
         cell = kept(folder.cell_path(name))
         texts = cell["examples"]
         assert [text["kind"] for text in texts] == ["description"] * 5 + ["caption"] * 5
         rotation = Rotation.load(folder.path / "rotations" / f"{name}.safetensors")
-        found = MediatedIntegratedGradients(small, rotation).attribute(
-            said, images.repeat(2, 1), n_steps=3, tolerance=0.01
+        attributions = MediatedIntegratedGradients(small, rotation).attribute(
+            texts, images.repeat(2, 1), n_steps=3, tolerance=0.01
         )
-        assert isinstance(found, Attributions)
+        assert isinstance(attributions, Attributions)
         for number, text in enumerate(texts):
-            assert tuple(text["words"]) == found.words[number]
+            assert tuple(text["words"]) == attributions.words[number]
             for route in MEASURED:
-                np.testing.assert_allclose(text[route], found.by_word(route)[number], atol=1e-5)
-            # the score by the cached engine is that by a whole pass
+                np.testing.assert_allclose(text[route], attributions.by_word(route)[number], atol=1e-5)
+            # the cached engine and a whole pass give equal scores
             assert text["swap"]["base"] == pytest.approx(text["score"], abs=1e-5)
             assert text["swap"]["counterfactual"] != text["swap"]["base"]
             assert text["swap"]["source_pair"] != drawn[number % 5]
@@ -137,9 +137,9 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
 
 
 def test_norms_of_the_chosen_cell_are_those_of_the_tables(done: Path):
-    """Every number with its interval, and p of the whole grid."""
+    """Each number has its interval, and p is adjusted for the whole grid."""
     best, tests = load_sweep(done).best, pd.read_csv(done / "norms.csv")
-    (table,) = (one for one in parsed(done / "report.html").iter("table") if one.get("class") == "norms")
+    (table,) = (element for element in parsed(done / "report.html").iter("table") if element.get("class") == "norms")
     rows = [["|".join(cell.itertext()).replace("||", "|") for cell in row] for row in table.find("tbody").iter("tr")]
     assert len(rows) == 2 * len(MEASURED)
     for name, types, covered, reliable, *related, adjusted in rows:
@@ -150,10 +150,10 @@ def test_norms_of_the_chosen_cell_are_those_of_the_tables(done: Path):
         assert reliable == ("-" if np.isnan(reliability) else f"{100 * reliability:+.1f}")
         for stem, text in zip(("r", "disattenuated", "rho", "partial", "beta"), related, strict=True):
             key = f"{stem}_{norm}_{route}"
-            value, *ends = (best[one] for one in (key, f"{key}_low", f"{key}_high"))
-            parts = [[float(one) for one in re.findall(r"[+-][\d.]+", part)] for part in text.split("|")]
+            value, *ends = (best[column] for column in (key, f"{key}_low", f"{key}_high"))
+            parts = [[float(number) for number in re.findall(r"[+-][\d.]+", part)] for part in text.split("|")]
             wanted = [[] if np.isnan(value) else [value], *([] if np.isnan(ends[0]) else [ends])]
-            assert parts == [pytest.approx(some, abs=0.00501) for some in wanted]
+            assert parts == [pytest.approx(numbers, abs=0.00501) for numbers in wanted]
         (tested,) = tests.query(
             f"layer == {best.layer} and size == {best['size']} and norm == '{norm}' and route == '{route}'"
         ).to_dict("records")
@@ -163,12 +163,12 @@ def test_norms_of_the_chosen_cell_are_those_of_the_tables(done: Path):
 
 
 def test_a_run_without_ratings_has_a_page_too(copy: Path):
-    """A sweep writes them when its cells are done."""
+    """A sweep writes ratings after its last cell."""
     assert "Over the whole grid (4 cells x 2 norms x 3 routes; p < 0.05, adjusted)" in words_of(remade(copy))
     (copy / RATINGS).unlink()
     document = remade(copy)
     assert "The run folder lacks ratings of words, so there are no tests" in words_of(document)
-    (table,) = (one for one in document.iter("table") if one.get("class") == "norms")
+    (table,) = (element for element in document.iter("table") if element.get("class") == "norms")
     assert {list(row)[-1].text for row in table.find("tbody").iter("tr")} == {"-"}
 
 
@@ -206,11 +206,11 @@ def test_warnings(copy: Path):
         wordless="2 of 80 texts have no word",
         notes=["<i>a note</i>"],
     )
-    said = words_of(remade(copy))
-    assert "1 cell of the last command is not finished: layer04-size002-seed0. Reload the page while" in said
-    assert "3 of 80 texts were cut" in said
-    assert "2 of 80 texts have no word" in said
-    assert "<i>a note</i>." in said
+    words = words_of(remade(copy))
+    assert "1 cell of the last command is not finished: layer04-size002-seed0. Reload the page while" in words
+    assert "3 of 80 texts were cut" in words
+    assert "2 of 80 texts have no word" in words
+    assert "<i>a note</i>." in words
 
 
 def test_a_run_without_examples_has_a_page_too_and_one_with_damaged_ones_is_told(copy: Path, capsys):
@@ -232,7 +232,7 @@ def test_a_cell_that_keeps_no_words_is_one_line(copy: Path, capsys):
 def test_what_is_missing_of_an_example_is_said(copy: Path):
     (copy / "examples" / "0.jpg").unlink()
     content = json.loads((copy / "examples.json").read_text())
-    content["examples"][1]["image"] = "../manifest.json"  # nothing from outside of the folder of pictures is shown
+    content["examples"][1]["image"] = "../manifest.json"  # the page shows no file outside the folder of pictures
     rewrite(copy / "examples.json", content)
     document = remade(copy)
     assert "The picture 0.jpg is missing" in words_of(document)

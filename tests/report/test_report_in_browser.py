@@ -56,7 +56,7 @@ def test_the_picker_shows_another_cell_by_keyboard(browser, done: Path):
 
     def shown() -> list[float]:
         below = page.find_elements(By.CSS_SELECTOR, "[data-text='0'] rt")
-        return [float(one.get_attribute("textContent").replace("\u2212", "-")) for one in below]
+        return [float(element.get_attribute("textContent").replace("\u2212", "-")) for element in below]
 
     for name, value in (("layer", "5"), ("size", "6")):
         page.find_element(By.NAME, name).send_keys(value)
@@ -76,7 +76,10 @@ def test_the_heatmap_selects_a_cell_by_keyboard(browser, done: Path):
     from selenium.webdriver.common.keys import Keys
 
     page = opened(browser, done / "report.html")
-    buttons = {one.get_attribute("data-cell"): one for one in page.find_elements(By.CSS_SELECTOR, "table.heat button")}
+    buttons = {
+        element.get_attribute("data-cell"): element
+        for element in page.find_elements(By.CSS_SELECTOR, "table.heat button")
+    }
     assert set(buttons) == {"4/2", "4/6", "5/2", "5/6"}
 
     def pressed() -> list[str]:
@@ -96,8 +99,8 @@ def test_the_heatmap_selects_a_cell_by_keyboard(browser, done: Path):
     assert pressed() == [f"{layer}/{size}"]
     cell = kept(RunFolder(done).cell_path(f"layer0{layer}-size00{size}-seed0"))
     assert cell is not None
-    said = page.find_element(By.ID, "cell").text
-    assert said.startswith(f"Layer {layer}, size {size}: IIA {100 * cell['measures']['iia']:.1f}")
+    text = page.find_element(By.ID, "cell").text
+    assert text.startswith(f"Layer {layer}, size {size}: IIA {100 * cell['measures']['iia']:.1f}")
     page.find_element(By.ID, "unfold").click()
     assert page.find_element(By.ID, "picked").text.startswith(f"Layer {layer} (block {int(layer) - 1}), size {size}")
 

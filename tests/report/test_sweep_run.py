@@ -1,4 +1,4 @@
-"""Sweeps as they are read back: of any contrast and methods, and of folders that lack a measure, or are damaged."""
+"""Reading of sweeps: any contrast and methods, missing measures, and damaged files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from interp.runs.files import StoreError
 from tests.run_folders import PAPER_METHODS, Question, reseal, rewrite, write_sweep
 from tests.wording import raises, refused
 
-# Another question, kinds with one initial, a method that no code knows by name, and one control fewer.
+# Another contrast, kinds with the same initial, a method unknown to the code, and one control fewer.
 WINES = Question(
     Contrast("white wine", "warm beer"), (MethodName("masked-das", "masked", "masked DAS"), *PAPER_METHODS[1:3])
 )
@@ -53,8 +53,8 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
     out = tmp_path / "out"
     names = ("fig_sweep", "fig_method", "fig_attributions")
     assert make.main(["--run", str(wines), "--out", str(out), "--only", *names]) == 0
-    said = capsys.readouterr().out
-    assert "note:" not in said
+    printed = capsys.readouterr().out
+    assert "note:" not in printed
     for name in names:
         text += (out / f"{name}.alt.txt").read_text()
         assert "white wine" in (out / f"{name}.alt.txt").read_text()
@@ -63,7 +63,7 @@ def test_tables_pictures_and_figures_take_their_words_from_the_run(wines: Path, 
 
 @pytest.mark.slow
 def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_before(tmp_path: Path, monkeypatch):
-    """Tables and heatmaps show what is declared and laid out, and no more than the run has."""
+    """Tables and heatmaps show the measures of the layout that the run has."""
     run = load_sweep(write_sweep(tmp_path / "sweep"))
     before = terminal_table(run.frame, run.layout, run.contrast, run.norms), run._repr_html_()
 
@@ -74,8 +74,8 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
         return Schema(schema.contrast, (gap, *schema))
 
     def laid_out(schema: Schema, *rest: Any) -> Layout:
-        own = [MeasureDisplay(gap, ("clean_gap",), EVERYWHERE, "gap", family="gap")] if gap.key in schema else []
-        return Layout((*own, *sweep_layout(schema, *rest)))
+        added = [MeasureDisplay(gap, ("clean_gap",), EVERYWHERE, "gap", family="gap")] if gap.key in schema else []
+        return Layout((*added, *sweep_layout(schema, *rest)))
 
     monkeypatch.setattr(sweep_run, "sweep_schema", declared)
     monkeypatch.setattr(sweep_run, "sweep_layout", laid_out)
@@ -95,7 +95,7 @@ def test_a_measure_that_is_declared_is_shown_and_runs_without_it_are_read_as_bef
 
 @pytest.mark.slow
 def test_long_names_of_kinds_are_shortened_where_they_must(tmp_path: Path, capsys):
-    """What does not fit is whole in the words for readers who do not see the figure."""
+    """The alt text of the figure has the full names."""
     kinds = Contrast("white wine of the southern coast", "warm beer from the northern islands")
     path = write_sweep(tmp_path / "sweep", question=Question(kinds, WINES.methods))
     names = ("fig_sweep", "fig_method", "fig_attributions")
@@ -136,7 +136,7 @@ def test_settings_that_are_none_are_one_line(setting: str, value: Any, quoted: o
     "where", [("cell", "size"), ("measures", "iia_pca"), ("measures", "iia_val"), ("cell",)], ids=".".join
 )
 def test_what_is_no_number_in_a_cell_is_one_line(where: tuple[str, ...], value: Any, tmp_path, capsys):
-    """A notebook and a figure read the run as the page does; none of them shows what it finds there."""
+    """A notebook and a figure read the run as the page does."""
     path = write_sweep(tmp_path / "sweep")
     file = path / "cells" / "layer07-size004-seed0.json"
     there = cell = json.loads(file.read_text())

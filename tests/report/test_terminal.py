@@ -1,4 +1,4 @@
-"""Tables in a terminal: no line is wider than 120 letters, and what is not there is named."""
+"""Tables in a terminal: no line is wider than 120 letters, and missing things have a name."""
 
 from __future__ import annotations
 
@@ -69,26 +69,26 @@ def test_a_table_without_intervals_says_why(tuned: bool, tmp_path: Path):
 )
 @pytest.mark.parametrize("norms", [NORMS, NORMS[:1], MANY, ()], ids=["two", "one", "four", "none"])
 def test_no_line_of_a_sweep_is_too_wide(tuned: bool, question: Question, norms: tuple[str, ...], tmp_path: Path):
-    """Not even where every share is 100 % and layers, sizes and seeds have as many digits as they can have."""
+    """Every share is 100 %, and layers, sizes and seeds have the maximum number of digits."""
     path = write_sweep(tmp_path / "sweep", tuned=tuned, question=question, norms=norms, layers=(9, 12), sizes=(4, 512))
     run = load_sweep(path)
     for whole in (False, True):
         frame = run.frame.copy()
         if whole:
-            shares = [one for one in run.layout if one.unit.sign == "%" and not one.change]
-            frame[[key for one in shares for key in one.columns if key in frame]] = 1.0
+            shares = [display for display in run.layout if display.unit.sign == "%" and not display.change]
+            frame[[key for display in shares for key in display.columns if key in frame]] = 1.0
         text = table_of(run, frame)
         assert max(map(len, text.splitlines())) <= WIDTH == 120
-        # what is left out of the table is named below it, and stands on the page
-        said = " ".join(text.split())
-        left = said.partition("Columns that do not fit: ")[2].partition(". The page")[0]
+        # columns that are left out are listed below the table, and the page has them
+        joined = " ".join(text.split())
+        left = joined.partition("Columns that do not fit: ")[2].partition(". The page")[0]
         page = unescape(write_report(run, tmp_path / "page.html").read_text())
         for title in filter(None, left.split("; ")):
             assert title.removesuffix(" (frozen)") in page
 
 
 def test_by_default_only_correlations_with_the_second_norm_are_left_out(tmp_path: Path):
-    """The page and results.csv have them, and the intervals of correlations."""
+    """The page and results.csv also have these correlations, and the intervals."""
     for tuned in (False, True):
         text = shown(write_sweep(tmp_path / str(tuned), tuned=tuned))
         left = " ".join(text.split()).partition("Columns that do not fit: ")[2].partition(". The page")[0]
@@ -98,8 +98,8 @@ def test_by_default_only_correlations_with_the_second_norm_are_left_out(tmp_path
         assert ("frozen" in above) == tuned
         assert "through" in head
         assert ("[" in text.splitlines()[2]) == tuned  # of preference
-    one = shown(write_sweep(tmp_path / "one", norms=("imageability",)))
-    assert "around" in one.splitlines()[1]
+    one_norm = shown(write_sweep(tmp_path / "one", norms=("imageability",)))
+    assert "around" in one_norm.splitlines()[1]
 
 
 def test_the_trained_model_comes_first_and_the_frozen_search_next_to_it(tmp_path: Path):
@@ -110,8 +110,8 @@ def test_the_trained_model_comes_first_and_the_frozen_search_next_to_it(tmp_path
     wanted = ["*", "6", "5", "4"]
     interval = " ".join(f"{100 * row[f'tuned_preference_{end}']:.1f}" for end in ("low", "high"))
     wanted.append(f"{100 * row['tuned_preference']:.1f}[{interval}]")
-    wanted += [f"{100 * row[f'tuned_iia_{PAPER.short(one)}']:.1f}" for one in DIRECTIONS]
-    wanted += [f"{-100 * row[f'tuned_{one}_drop']:+.1f}" for one in ("transfer", "retrieval")]
+    wanted += [f"{100 * row[f'tuned_iia_{PAPER.short(direction)}']:.1f}" for direction in DIRECTIONS]
+    wanted += [f"{-100 * row[f'tuned_{ability}_drop']:+.1f}" for ability in ("transfer", "retrieval")]
     through, low, high = (row[f"tuned_r_imageability_through{end}"] for end in ("", "_low", "_high"))
     wanted += [f"{through:+.2f}[{low:+.2f} {high:+.2f}]"]
     wanted += [f"{row[f'tuned_r_imageability_{route}']:+.2f}" for route in ("around", "full")]

@@ -1,4 +1,4 @@
-"""The page takes its words from the sweep: what the kinds of text and the methods are called."""
+"""The page takes the names of the kinds of text and of the methods from the sweep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CITED = "Updating CLIP to Prefer Descriptions Over Captions"
 
 @pytest.fixture
 def coloured(tmp_path: Path) -> SweepRun:
-    """A sweep of red and blue texts."""
+    """Return a sweep of red and blue texts."""
     write_sweep(tmp_path / "run", layers=(6,), sizes=(4,))
     fill(tmp_path / "run")
     for path in (tmp_path / "run").rglob("*.json"):
@@ -44,7 +44,7 @@ def coloured(tmp_path: Path) -> SweepRun:
 def words_of(text: str) -> str:
     document = HTMLParser(tree=treebuilders.getTreeBuilder("etree"), namespaceHTMLElements=False).parse(text)
     for parent in list(document.iter()):
-        for child in [one for one in parent if one.tag in ("script", "style")]:
+        for child in [element for element in parent if element.tag in ("script", "style")]:
             parent.remove(child)
     labels = [value for element in document.iter() for name, value in element.attrib.items() if name == "aria-label"]
     return " ".join(" ".join([*document.itertext(), *labels]).split())
@@ -52,23 +52,23 @@ def words_of(text: str) -> str:
 
 def test_kinds_of_text_are_called_what_the_sweep_calls_them(coloured: SweepRun):
     assert coloured.contrast == COLOURS
-    said = words_of(page(coloured))
-    assert "description" not in said.replace(CITED, "").lower()
-    assert "caption" not in said.replace(CITED, "").lower()
-    for text in (
+    text = words_of(page(coloured))
+    assert "description" not in text.replace(CITED, "").lower()
+    assert "caption" not in text.replace(CITED, "").lower()
+    for phrase in (
         COLOURS.swap("up"),
         COLOURS.swap("down"),
         COLOURS.arrow("up"),
         "blue to red",
         "the model itself scores red above blue in",
     ):
-        assert text in said
-    assert "an IIA of 99 % from blue to red" in said
-    assert "from blue to red: 100.0 % [40.0 60.0]" in said
+        assert phrase in text
+    assert "an IIA of 99 % from blue to red" in text
+    assert "from blue to red: 100.0 % [40.0 60.0]" in text
 
 
 def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, monkeypatch: pytest.MonkeyPatch):
-    assert [one.title for one in controls.evidence(coloured).frozen.subspaces] == [
+    assert [subspace.title for subspace in controls.evidence(coloured).frozen.subspaces] == [
         "subspace found by DAS",
         "principal components",
         "difference in means",
@@ -77,9 +77,9 @@ def test_rows_of_the_evidence_are_the_methods_of_the_sweep(coloured: SweepRun, m
         "nothing",
     ]
     methods = (MethodName("probe", "probe", "found by a probe"), MethodName("pca", "pc", "<b>components</b>"))
-    monkeypatch.setitem(vars(coloured), "methods", methods)  # it was read with the run
+    monkeypatch.setitem(vars(coloured), "methods", methods)  # read together with the run
     shown = controls.evidence(coloured).frozen
-    assert [(one.title, one.key) for one in shown.subspaces] == [
+    assert [(subspace.title, subspace.key) for subspace in shown.subspaces] == [
         ("found by a probe", ""),
         ("<b>components</b>", "pca"),
         ("the whole stream, paired", "whole"),
