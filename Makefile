@@ -25,7 +25,7 @@ figures: $(VENV)/.installed
 
 # Run each notebook from top to bottom and keep its outputs. To work in a notebook: .venv/bin/jupyter lab notebooks
 notebooks: $(VENV)/.installed
-	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False --NotebookClient.coalesce_streams=True notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 # Build the documentation site in site/. A broken link is an error.
 docs: $(VENV)/.installed
