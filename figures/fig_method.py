@@ -11,7 +11,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from figures.fig_attributions import examples_by_kind, model_of
 from figures.runs import Runs
-from figures.style import FONT, GREY, ORANGE, PAGE, SIZE, SKY, VERMILION, photo, picture
+from figures.style import FONT, GREY, PAGE, SIZE, photo, picture
+from interp.drawing.colours import ORANGE, SKY, VERMILION
 from interp.drawing.pictures import Picture, points, shortened, wrapped
 from interp.measures.schema import written
 from interp.runs.examples import picture_path

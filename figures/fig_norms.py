@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 
 from figures.fit import line
 from figures.runs import MissingRun, Runs
-from figures.style import BLUE, FONT, GREEN, GREY, PAGE, SIZE, VERMILION, picture
+from figures.style import FONT, GREY, PAGE, SIZE, picture
 from interp.attribution.result import Route
 from interp.cli import slug
+from interp.drawing.colours import BLUE, GREEN, VERMILION
 from interp.drawing.markup import MINUS
 from interp.drawing.pictures import Picture, at, points, told_apart, width_of
 from interp.measures import MEASURED, Key, without_model

@@ -16,6 +16,7 @@ from figures.runs import MissingRun
 from interp.data.errors import DataError
 from interp.data.files import MOST_IMAGE, read_file
 from interp.data.images import open_rgb
+from interp.drawing.colours import BLUE, COLOURS, VERMILION
 from interp.drawing.pictures import UNHINTED, Picture, at
 from interp.runs.files import write_atomic
 
@@ -51,19 +52,9 @@ RC: Any = {
     "pdf.fonttype": 42,
     "text.parse_math": False,  # a name can contain dollar signs
 }
-# Colours of Okabe & Ito, which colour-blind readers can distinguish
-BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY, GREY = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#666666",
-)
+GREY = "#666666"
 POSITIVE: dict[str, Any] = {"marker": "o", "color": BLUE, "markerfacecolor": BLUE}
 NEGATIVE: dict[str, Any] = {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
-COLOURS = (BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY)
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
 

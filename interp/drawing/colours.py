@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+# Colours of Okabe & Ito, which colour-blind readers can distinguish
+BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+COLOURS = (BLUE, VERMILION, GREEN, _PURPLE, ORANGE, SKY)
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 POSITIVE, NEGATIVE = (0.55, 0.77, 0.96), (0.99, 0.71, 0.38)  # full colours; black text is readable on both
 

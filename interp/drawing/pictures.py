@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,11 +19,12 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from interp.drawing.colours import NEGATIVE, POSITIVE, shade
+from interp.drawing.colours import COLOURS, NEGATIVE, POSITIVE, shade
 from interp.drawing.markup import MINUS, runs_left, signed
 
 UNHINTED: Any = {"text.hinting": "none"}  # with hinting, the width of letters depends on the resolution
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_STYLE: Any = {"axes.prop_cycle": cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False}
 GAP = 3.0  # space between words in points
 LINE = 2.55  # distance between lines of words, in font sizes
 # colours of outlines, darker than the fill
@@ -42,6 +44,11 @@ class Picture(Figure):
         super().__init__(figsize=(width, height), **options)
         FigureCanvasAgg(self)
         self.alt = ""
+
+    def add_subplot(self, *args: Any, **options: Any) -> Axes:
+        """Add axes in the common style: colours of Okabe & Ito, and no frame at the top and at the right."""
+        with rc_context(_STYLE):
+            return super().add_subplot(*args, **options)
 
     def png(self, dpi: float = 150) -> bytes:
         """Return the picture as a PNG file."""

@@ -13,8 +13,8 @@ from matplotlib.colors import to_rgb
 from figures import runs
 from figures.layout import problems
 from figures.names import FIGURES
-from figures.style import BLUE, GREEN, HEIGHT, ORANGE, PAGE, SKY, VERMILION, drawn, look, picture
-from interp.drawing.colours import contrast, shade
+from figures.style import HEIGHT, PAGE, drawn, look, picture
+from interp.drawing.colours import BLUE, GREEN, ORANGE, SKY, VERMILION, contrast, shade
 from interp.drawing.pictures import (
     LOWERS,
     RAISES,

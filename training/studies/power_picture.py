@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from interp.drawing.colours import COLOURS
 from interp.drawing.pictures import Picture
 from training.studies.power import PREFERENCE, Power
 
 _MARKERS = "osD^vP"
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito
 
 
 def draw(powers: Sequence[Power]) -> Picture:
@@ -35,7 +35,7 @@ def draw(powers: Sequence[Power]) -> Picture:
             label = f"preference {100 * size:g} %" if measure == PREFERENCE else f"correlations differ by {size:g}"
             style = "-" if measure == PREFERENCE else "--"
             mark = _MARKERS[number % len(_MARKERS)]
-            colour = _COLOURS[number % len(_COLOURS)]
+            colour = COLOURS[number % len(COLOURS)]
             panel.errorbar(x, y, yerr=reach, linestyle=style, marker=mark, color=colour, capsize=2, label=label)
         panel.axhline(80, color="0.6", linewidth=1, linestyle=":")
         panel.set_title(f"{count} pairs of texts", fontsize=10)
