@@ -113,7 +113,7 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
     features = image_features(small, pairs)
     drawn, _ = attributed_pairs(small, features, load_norms("imageability,concreteness"), 5)
     shown, images = [pairs.pairs[i] for i in drawn], features.embeddings[drawn]
-    texts = [getattr(pair, FIELDS[kind]) for kind in ("description", "caption") for pair in shown]
+    sentences = [getattr(pair, FIELDS[kind]) for kind in ("description", "caption") for pair in shown]
     examples = read_examples(folder)
     assert [pair.id for pair in examples] == [pair.id for pair in shown]
     for name in folder.names():
@@ -122,7 +122,7 @@ def test_examples_are_those_of_the_pairs_that_are_attributed(done: Path, small: 
         assert [text["kind"] for text in texts] == ["description"] * 5 + ["caption"] * 5
         rotation = Rotation.load(folder.path / "rotations" / f"{name}.safetensors")
         attributions = MediatedIntegratedGradients(small, rotation).attribute(
-            texts, images.repeat(2, 1), n_steps=3, tolerance=0.01
+            sentences, images.repeat(2, 1), n_steps=3, tolerance=0.01
         )
         assert isinstance(attributions, Attributions)
         for number, text in enumerate(texts):

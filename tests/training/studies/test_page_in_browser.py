@@ -149,7 +149,7 @@ def test_a_screen_reader_finds_everything_on_every_screen(browser: Any, study: S
         *lines(BANNER, "main"),
         *lines("heading 1 focused Thank you; paragraph You have answered all 8 screens."),
         *lines("button Save your answers as a file; button Go back to the images; status"),
-        *lines("group; DisclosureTriangle If no file was saved: the answers as text, to be copied"),
+        *lines("group; DisclosureTriangle If no file was saved: your answers as text to copy"),
         "button Delete my answers from this browser",
     ]
 
