@@ -30,11 +30,11 @@ def press(browser: Any, *keys: str) -> None:
             start = end
 
 
-def open_again(browser: Any, page: Path, *, begun: bool) -> None:
-    """Open a page with or without stored answers; Chromium can take a moment to pass storage to a new page."""
+def open_again(browser: Any, page: Path) -> None:
+    """Open a page with stored answers; Chromium can take a moment to pass storage to a new page."""
     end = time.monotonic() + _PATIENCE
     opened(browser, page)
-    while browser.title.startswith("Welcome back") != begun:
+    while not browser.title.startswith("Welcome back"):
         assert time.monotonic() < end, browser.title
         time.sleep(0.1)
         opened(browser, page)

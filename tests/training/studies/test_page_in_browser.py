@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,20 @@ from training.studies.simulation import Readers, simulate, true_preferences
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
+_SEEDS = count()
+
+
+@pytest.fixture
 def study(make_study) -> Study:
-    return make_study(n=60, items=6, people=8, each=6, checks=1, repeats=1)
+    """Return another study for each test: all files share the storage of the browser, but studies do not."""
+    return make_study(n=60, items=6, people=8, each=6, checks=1, repeats=1, seed=next(_SEEDS))
 
 
-@pytest.fixture(scope="module")
-def pages(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pages")
+@pytest.fixture
+def pages(study: Study, tmp_path: Path) -> Path:
+    folder = tmp_path / "pages"
     write_forms(study, load_words("en"), folder, text_language="en")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def empty_storage(browser: Any, study: Study, pages: Path) -> None:
-    """Empty the storage, which all files share in this browser."""
-    opened(browser, page_of(pages, study, 0))
-    browser.execute_script("localStorage.clear()")
-    for number in range(len(study.forms)):
-        open_again(browser, page_of(pages, study, number), begun=False)
 
 
 def page_of(pages: Path, study: Study, number: int) -> Path:
@@ -89,6 +85,14 @@ def seen(browser: Any) -> list[str]:
             break
         time.sleep(0.05)
     return lines
+
+
+def shows(browser: Any, line: str) -> bool:
+    """Return whether the outline has a line within a few seconds, since the tree follows the page with a delay."""
+    end = time.monotonic() + 5
+    while line not in (outlined := seen(browser)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return line in outlined
 
 
 def test_a_screen_reader_finds_everything_on_every_screen(browser: Any, study: Study, pages: Path):
@@ -175,15 +179,15 @@ def test_what_is_missing_is_asked_for(browser: Any, study: Study, pages: Path):
     form = study.forms[3]
     opened(browser, page_of(pages, study, 3))
     press(browser, Keys.TAB, Keys.TAB, form.codes[0], Keys.ENTER)
-    assert "alert Please tick that you agree, or close this page." in seen(browser)
-    assert "checkbox focused I have read this information and agree to take part." in seen(browser)
+    assert shows(browser, "alert Please tick that you agree, or close this page.")
+    assert shows(browser, "checkbox focused I have read this information and agree to take part.")
     press(browser, Keys.SPACE, Keys.TAB, "X", Keys.ENTER)
     assert any(line.startswith("alert This code does not belong to this page.") for line in seen(browser))
     press(browser, Keys.BACKSPACE, form.codes[0], Keys.ENTER, Keys.TAB, Keys.ENTER)
     press(browser, Keys.TAB, Keys.SPACE, Keys.ENTER)
     question = load_words("en")["questions"]["overall"]
-    assert f"alert Please answer before you go on: {question}" in seen(browser)
-    assert "radio focused 1, not at all" in seen(browser)
+    assert shows(browser, f"alert Please answer before you go on: {question}")
+    assert shows(browser, "radio focused 1, not at all")
 
 
 def test_nothing_is_lost_when_the_browser_is_closed_half_way(study: Study, pages: Path, tmp_path: Path):
@@ -204,22 +208,22 @@ def test_nothing_is_lost_when_the_browser_is_closed_half_way(study: Study, pages
             == seen(second)[7:9]
         )
         press(second, Keys.TAB, Keys.ENTER)
-        assert f"heading 1 focused Screen {half + 1} of {len(form.screens)}" in seen(second)
+        assert shows(second, f"heading 1 focused Screen {half + 1} of {len(form.screens)}")
         second.find_element(By.XPATH, "//button[text()='Next']").send_keys(Keys.ENTER)
         for answer in response.answers[half + 1 :]:
             press(second, *keys_of(answer), Keys.TAB, Keys.TAB, Keys.ENTER)
         path = save(second, tmp_path, code)
         assert without_times(path) == without_times(response.save(tmp_path / "expected"))
         second.find_element(By.XPATH, "//button[text()='Delete my answers from this browser']").send_keys(Keys.ENTER)
-        assert "heading 1 focused Delete the answers?" in seen(second)
+        assert shows(second, "heading 1 focused Delete the answers?")
         press(second, Keys.TAB, Keys.ENTER)  # no
-        assert "heading 1 focused Thank you" in seen(second)
+        assert shows(second, "heading 1 focused Thank you")
         second.find_element(By.XPATH, "//button[text()='Delete my answers from this browser']").send_keys(Keys.ENTER)
         press(second, Keys.TAB, Keys.TAB, Keys.ENTER)
-        assert "status The answers were deleted from this browser." in seen(second)
+        assert shows(second, "status The answers were deleted from this browser.")
         assert second.execute_script("return localStorage.length") == 0
         opened(second, page)
-        assert "heading 1 focused Comparing texts for images" in seen(second)
+        assert shows(second, "heading 1 focused Comparing texts for images")
 
 
 def test_two_people_on_one_computer_keep_apart(browser: Any, study: Study, pages: Path):
@@ -229,15 +233,15 @@ def test_two_people_on_one_computer_keep_apart(browser: Any, study: Study, pages
     page = page_of(pages, study, 1)
     enter(browser, page, code)
     press(browser, *keys_of(responses[code].answers[0]), Keys.TAB, Keys.TAB, Keys.ENTER)
-    open_again(browser, page, begun=True)
+    open_again(browser, page)
     press(browser, Keys.TAB, Keys.TAB, Keys.ENTER)  # another code
     press(browser, Keys.TAB, Keys.SPACE, Keys.TAB, other, Keys.ENTER, Keys.TAB, Keys.ENTER)
-    assert f"heading 1 focused Screen 1 of {len(form.screens)}" in seen(browser)
+    assert shows(browser, f"heading 1 focused Screen 1 of {len(form.screens)}")
     assert not any("checked" in line.split() for line in seen(browser))
     press(browser, *keys_of(responses[other].answers[0]))
-    open_again(browser, page, begun=True)
+    open_again(browser, page)
     press(browser, Keys.TAB, Keys.TAB, Keys.ENTER, Keys.TAB, Keys.SPACE, Keys.TAB, code, Keys.ENTER)
-    assert f"heading 1 focused Screen 2 of {len(form.screens)}" in seen(browser)
+    assert shows(browser, f"heading 1 focused Screen 2 of {len(form.screens)}")
 
 
 def test_an_older_tab_does_not_overwrite_a_newer_one(browser: Any, study: Study, pages: Path):
@@ -247,15 +251,15 @@ def test_an_older_tab_does_not_overwrite_a_newer_one(browser: Any, study: Study,
     older = browser.current_window_handle
     browser.switch_to.new_window("tab")
     try:
-        opened(browser, page)
+        open_again(browser, page)
         press(browser, Keys.TAB, Keys.ENTER)  # continue
         for answer in response.answers[:3]:
             press(browser, *keys_of(answer), Keys.TAB, Keys.TAB, Keys.ENTER)
     finally:
         browser.close()
         browser.switch_to.window(older)
-    assert f"heading 1 Screen 4 of {len(form.screens)}" in seen(browser)
-    assert f"status {load_words('en')['elsewhere']}" in seen(browser)
+    assert shows(browser, f"heading 1 Screen 4 of {len(form.screens)}")
+    assert shows(browser, f"status {load_words('en')['elsewhere']}")
 
 
 @pytest.mark.parametrize(
