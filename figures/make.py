@@ -27,7 +27,7 @@ Draw the figures and write the tables of the paper, camera-ready, from the folde
   table2             agreement with blind and low-vision readers
   table3             norms
   table4             further data sets
-If a figure lacks a run, the command names the figure and the command for the missing run."""
+If the run for a figure is missing, a message names the figure and the command that makes the run."""
 EPILOG = """\
 examples:
   python -m figures.make --run runs/demo runs/paper-toy
@@ -42,11 +42,12 @@ files in the output folder:
 
 @dataclass(frozen=True)
 class MakeConfig:
-    """The options of the command."""
+    """Options of the command."""
 
     run: tuple[str, ...] | None = option(
         None,
-        "run folders, or folders with run folders: at most one sweep, and any number of fine-tunings and evaluations",
+        "run folders, or folders that contain run folders (required): at most one sweep, and any number of "
+        "fine-tunings and evaluations",
         metavar="RUN",
         many=True,
     )

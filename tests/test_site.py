@@ -94,7 +94,7 @@ SMALLER = {
     },
     "how-to/cluster.md": {
         "python -m venv .venv\n": "",
-        "pip install clip-descriptions\n": "",
+        "pip install ./clip-descriptions\n": "",
         "--max-steps 400 --layers 6-12 --sizes 16,32,64,128,256 --seeds 0-4": (
             "--max-steps 4 --layers 11 --sizes 4 --seeds 0,1 --controls none --attributed 2 --n-steps 5"
         ),

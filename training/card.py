@@ -40,7 +40,7 @@ _LIMITS = """\
 - Preference was measured on pairs of one data set. It does not show how useful a text is to people who cannot see the
   image, and longer texts are easily mistaken for better texts.
 - Fine-tuning costs other abilities: check transfer and retrieval before you use the model for anything else.
-- Each interval is for one number alone. It respects that pairs come in articles; it does not cover other seeds.
+- Each interval is for one number alone. It treats the pairs of an article as dependent. It does not cover other seeds.
 - Attributions and their correlations with word norms do not show causes."""
 _TUNINGS = {
     "lora": "LoRA, merged",

@@ -87,14 +87,18 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
         most=_MOST_SAMPLES,
     )
     val_samples: int = option(5000, "largest number of val pairs to measure on")
-    look_every: int | None = option(None, "steps between two looks at val; by default the steps of an epoch")
+    look_every: int | None = option(
+        None, "optimizer steps between two validations (looks at val); by default the steps of an epoch"
+    )
     patience: int | None = option(
-        3, "stop after this number of looks at val without a lower loss; the preset paper never stops early"
+        3, "stop after this number of validations without a lower loss; the preset paper never stops early"
     )
     checkpoint_every: int = option(
         500, "steps between two checkpoints; each look at val also writes a checkpoint", role=IMPLIED
     )
-    max_steps: int | None = option(None, "largest number of optimizer steps")
+    max_steps: int | None = option(
+        None, "largest number of optimizer steps; by default the steps of --epochs, or 80 for an edit"
+    )
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
         None,
         "precision of the towers; the rotation stays float32; by default the configuration of accelerate",
@@ -105,7 +109,7 @@ class FinetuneConfig(SourceOptions, ModelOptions, DataOptions, TrackerOptions):
     )
     seed: int = option(0, "seed of adapters, rotation, order and sources", least=0)
     out: str | None = option(None, "run folder; by default runs/OBJECTIVE-TUNING-MODEL-seedSEED", role=WORK)
-    resume: bool = option(False, "continue the run in the folder", role=WORK)
+    resume: bool = option(False, "continue the run in the folder of --out", role=WORK)
 
     @property
     def calibrated(self) -> bool:
@@ -194,7 +198,7 @@ def check(config: FinetuneConfig) -> None:
 
 @dataclass(frozen=True)
 class AssessmentOptions(TransferOptions):
-    """The assessment."""
+    """Transfer and ratings."""
 
     transfer_limit: int | None = option(None, "largest number of images of each classification set; by default all")
     blv: str | None = option(
@@ -234,7 +238,8 @@ class EvaluateConfig(SourceOptions, AttributionOptions, AssessmentOptions, Model
     )
     sources: Literal["random", "paired"] | None = option(  # type: ignore[assignment]  # the sources of a run are not known yet
         None,
-        "text that supplies Z: of another image, or of the same image; by default as in the training of the rotation",
+        "text that supplies Z: a text from another image, or the other text of the same image; by default as in the "
+        "training of the rotation",
         choices=("random", "paired"),
     )
     splits: str = option("val,test", "comma-separated splits to report on")

@@ -53,7 +53,10 @@ class PaperConfig(AssessmentOptions, ModelOptions, DataOptions, EngineOptions, T
         "toy", "settings of the fine-tunings", choices=("toy", "paper"), role=IMPLIED
     )
     objectives: str | None = option(
-        None, f"comma-separated trainings; by default all: {', '.join(RECIPES)}", metavar="LIST", role=IMPLIED
+        None,
+        f"comma-separated objectives, each with its tuning; by default all: {', '.join(RECIPES)}",
+        metavar="LIST",
+        role=IMPLIED,
     )
     seeds: str = option("0-2", "seeds: a range or a list", metavar="0-2", role=IMPLIED)
     shard: str | None = option(
@@ -63,7 +66,9 @@ class PaperConfig(AssessmentOptions, ModelOptions, DataOptions, EngineOptions, T
         None, "device in the notation of torch: cpu, cuda, cuda:1; by default a GPU if there is one", role=IMPLIED
     )
     mixed_precision: Literal["no", "fp16", "bf16"] | None = option(
-        None, "precision of the towers in trainings", choices=("no", "fp16", "bf16")
+        None,
+        "precision of the towers in fine-tunings; by default the configuration of accelerate",
+        choices=("no", "fp16", "bf16"),
     )
     max_steps: int | None = option(None, "largest number of optimizer steps of each run")
     jobs: int | None = option(

@@ -70,7 +70,7 @@ class _ExportConfig(ModelOptions):
         None, "language of the texts for the card, a code such as en; by default en for the toy and for Concadia"
     )
     push: str | None = option(None, "upload the folder to this repository of the hub", metavar="OWNER/NAME")
-    private: bool = option(False, "make that repository private if it does not exist yet")
+    private: bool = option(False, "make the repository of --push private if it does not exist yet")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

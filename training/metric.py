@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 PROG = "python -m training.metric"
 _CHECKS = ";\n".join(f"  * {name}: {check.about}" for name, check in CHECKS.items())
 DESCRIPTION = f"""\
-Compare metrics of alt text, after ContextRef (Kreiss et al. 2024). Checks make a text, its image or its context worse
-and count how often a metric gives a lower score:
+Compare metrics of alt text, after ContextRef (Kreiss et al. 2024). Each check makes a text, its image or its context
+worse, and the table shows how often a metric then gives a lower score:
 {_CHECKS}.
 With --blv, metrics are compared with ratings by blind and low-vision readers. Tables also show the length of the text
-and the concreteness of its words. A model with a subspace Z is also scored with Z neutral. A text with a context also
+and the concreteness of its words. A model with a subspace Z is also scored with a neutral Z. A text with a context also
 gets the contextual score of Kreiss et al. 2022. All metrics are compared with the first metric."""
 EPILOG = """\
 examples:
@@ -55,16 +55,21 @@ class _MetricConfig(DeviceOptions):
         loads="toy",
     )
     scores: tuple[str, ...] = option(
-        (), "CSV files with scores: item,score of items.jsonl, or description,score of rated texts", many=True, loads=""
+        (),
+        "CSV files with scores: columns item and score for items.jsonl, or description and score for rated texts",
+        many=True,
+        loads="",
     )
-    data: str | None = option(None, f"pairs whose descriptions are checked: {DATA_HELP}", loads="toy.*")
+    data: str | None = option(
+        None, f"pairs whose descriptions are checked: {DATA_HELP}; may be omitted with --blv", loads="toy.*"
+    )
     kinds: str | None = option(
         None, "columns of a table with the two kinds of text; the first kind is checked", metavar="KIND,KIND"
     )
     splits: str | None = option(
         None, "comma-separated splits to check; by default test if the data have train and test, else all"
     )
-    limit: int | None = option(None, "approximate number of pairs to check, drawn at random")
+    limit: int | None = option(None, "use about this many pairs, drawn at random; by default all")
     checks: str = option("all", "comma-separated names of checks", metavar="LIST")
     blv: str | None = option(
         None, "folder with ratings by readers: a clone of their repository, or blv_ratings.csv and images/", loads=""

@@ -69,7 +69,7 @@ def _help() -> str:
             "",
             f"Each command has its own --help. {PROG} --version prints the version.",
             "",
-            cli.wrapped(f"Each command equals a module: {modules}."),
+            cli.wrapped(f"Each command also runs as a module: {modules}."),
         ]
     )
 

@@ -38,7 +38,7 @@ class DeviceOptions:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Place of the work."""
+    """Execution."""
 
     engine: str = option(
         "local",
@@ -104,7 +104,7 @@ class AttributionOptions:
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """Abilities."""
+    """Zero-shot classification."""
 
     transfer: str | None = option(
         None,

@@ -94,7 +94,8 @@ def _parser(config: type, prog: str, description: str, epilog: str, choices: Map
         if isinstance(default, bool):
             group.add_argument(flag(field.name), action="store_true", help=text)
             continue
-        help_text = f"{text} (default: {default})" if default not in (None, "") else text
+        plain = " ".join(default) if isinstance(default, tuple) else default
+        help_text = f"{text} (default: {plain})" if plain not in (None, "") else text
         kind = {"int": whole, "float": real}.get(str(field.type).partition(" ")[0], str if default == "" else named)
         group.add_argument(
             flag(field.name),

@@ -75,7 +75,7 @@ def evidence(contrast: Contrast) -> list[Measure]:
     ]
     beyond = {"random": "random subspaces", "pca": "principal components"}
     costs = [
-        ("elsewhere", "Change of score with other images, over that with the text's own", PLAIN),
+        ("elsewhere", "Change of score with other images, divided by the change with the text's own image", PLAIN),
         ("swap_retrieval_lost", "Retrieval of the text's own image lost by a swap of Z", LOST),
         ("swap_transfer_lost", "Zero-shot accuracy lost by Z of other texts in the prompts", LOST),
         ("auc", "AUC: swaps across kinds move scores further than swaps within a kind", SHARE),
@@ -117,6 +117,6 @@ def evidence(contrast: Contrast) -> list[Measure]:
             interval=True,
         ),
         Measure(Key("equal_gap"), "Gap of the pairs whose texts are equally long", SCORE, interval=True),
-        Measure(Key("converged"), "Whether the search for Z has converged: 1 if so", COUNT),
+        Measure(Key("converged"), "Convergence of the search for Z: 1 if it converged", COUNT),
         Measure(Key("within_error"), "Part of 1 - R² that comes from swaps within a kind", PLAIN),
     ]

@@ -110,9 +110,9 @@ def no_preference(frame: pd.DataFrame, layout: Layout, contrast: Contrast) -> st
         )
     return (
         f"The {which} has no preference to localize: it scores {contrast.a_positive} above its {contrast.negative} by "
-        f"{gap} on average, an interval that does not lie above 0. A search can then only build a lever, a subspace "
-        "through which scores can be moved, and not one by which the model decides. R² of the mean gap and other "
-        "multiples of the gap are left out, since they would mean nothing."
+        f"{gap} on average, and the interval does not lie above 0. A search can then only build a lever: a subspace "
+        "that moves scores, but that the model does not use to decide. R² of the mean gap and other multiples of the "
+        "gap are left out, since they would mean nothing."
     )
 
 
@@ -240,7 +240,7 @@ def _differences(every: Sequence[Spread]) -> list[str]:
     if alike:
         names = listed([_name(spread.measure) for spread in alike])
         out.append(
-            f"They do not in {names}."
+            f"They do not differ by more than these intervals in {names}."
             if apart
             else f"No two cells differ by more than their 95 % intervals in {names}."
         )

@@ -81,7 +81,7 @@ def terminal_table(
     columns, left_out = _fit(rows, [column for column in every if column.title not in hidden], best)
     lines = _lines(rows, columns, best)
     if len(rows) < len(frame):
-        lines.append(f"The best cell of each layer by the rule; --verbose and the page have all {len(frame)} cells.")
+        lines.append(f"Rows: the best cell of each layer. --verbose and the page show all {len(frame)} cells.")
     if answers:
         place = f"layer {int(best['layer'])}, size {int(best['size'])}"
         lines += [

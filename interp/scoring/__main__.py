@@ -59,7 +59,9 @@ class _ScoreConfig(DeviceOptions):
     )
     words: int = option(50, "number of texts whose words are shaded, from the lowest score on; 0 for none", least=0)
     out: str | None = option(None, "folder of the results; by default, the table's name with -scores", metavar="DIR")
-    trust_run: bool = option(False, "also load models to which the files of a run refer, such as a base from elsewhere")
+    trust_run: bool = option(
+        False, "also load what the files of a run refer to outside its folder, such as a base model"
+    )
 
     @property
     def folder(self) -> Path:

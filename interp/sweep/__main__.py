@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PROG = "python -m interp.sweep"
 DESCRIPTION = """\
-Where in CLIP's text tower is it decided that a text describes an image rather than captions it?
+Find where CLIP's text tower decides that a text describes an image rather than captions it.
 
 The sweep trains a model at every layer and subspace size. On test pairs it reports
   * preference accuracy: how often the description scores higher than the caption;
@@ -47,20 +47,20 @@ The sweep trains a model at every layer and subspace size. On test pairs it repo
   * the change of zero-shot accuracy and retrieval against the base;
   * the correlation of word attributions with word norms: through Z, around Z, and in full.
 There are two passes. The first edits the stream at each cell in seconds, and searches Z on the frozen base (DAS). The
-second fine-tunes by IIT-DAS with LoRA, or by calibrated IIT-DAS with --objective iit-das-calibrated. Each pass leaves
-a whole result. --objective edit makes the first pass alone, and --objective das the search on the frozen base alone.
+second fine-tunes by IIT-DAS with LoRA, or by calibrated IIT-DAS with --objective iit-das-calibrated. Each pass writes
+a complete result. --objective edit runs the first pass only, and --objective das only the search on the frozen base.
 A high IIA alone is no evidence: a direction in closed form, the lever, has a high IIA in any model. So each cell also
 reports whether there is a preference, whether a swap moves scores by the gap between the kinds (R²), whether the
 preference is gone if all texts have one neutral Z, whether scores of other images move too, and what other subspaces
 do (principal components, difference in means, gradient, lever, 20 random subspaces). The chosen cell is searched
-again with other seeds, for an arbitrary label and with random weights. A verdict follows from fixed rules. --controls
-none leaves out all of this.
+again with other seeds, for an arbitrary label and with random weights. Fixed rules turn these numbers into a verdict.
+--controls none omits the evidence, the controls and the verdict.
 The cell is chosen on validation pairs. Among the cells whose preference is within one standard error of the highest,
 the rule takes the cell whose model lost least retrieval. In a search on the frozen base, it takes the smallest size
 among the cells whose IIA is within one standard error of the highest.
-For data other than toy, the settings are those of training.finetune --preset paper, which takes long: see
---tune-steps.
-Of more than 4,000 pairs so many are drawn at random, unless --limit names another number.
+For data other than toy, fine-tuning has the settings of training.finetune --preset paper, which take long;
+--tune-steps limits the number of steps.
+If the data have more than 4,000 pairs, the sweep draws 4,000 of them at random; --limit sets another number.
 Each cell is one file. The same command continues where an earlier command stopped."""
 EPILOG = """\
 examples:
@@ -72,14 +72,15 @@ examples:
       the search on the frozen model alone, 35 cells
   python -m interp.sweep --layers 10,11 --sizes 64,256 --model openai/clip-vit-base-patch32 \\
       --data concadia:data/concadia --device cuda --tune-steps 5000 --out runs/concadia
-      the real thing: downloads the model and the sets of transfer, reads wiki_split.json and resized/ (or resized.zip)
+      real data: downloads the model and the classification sets, reads wiki_split.json and resized/ (or resized.zip)
   python -m interp.sweep --layers 10 --model MODEL --data concadia:sample --split val --objective das
       one split alone, divided by article into train, val and test
   python -m interp.sweep --layers 10 --model MODEL --data csv:pairs.csv --kinds alt,caption --objective das
       two other kinds of text, from a CSV file next to its images
-  python -m interp.sweep --layers 6-12 --seeds 0-4 --shard 3/20 --out SHARED      in each of twenty jobs, and then
+  python -m interp.sweep --layers 6-12 --seeds 0-4 --shard 3/20 --out SHARED
+      part 3 of 20; twenty jobs that share a folder run the parts 1/20 to 20/20 (docs/how-to/cluster.md has a script)
   python -m interp.sweep --layers 6-12 --seeds 0-4 --merge --out SHARED
-      in parts, by jobs that see one folder; docs/how-to/cluster.md has a Slurm script
+      the tables and the page, after all parts
   python -m interp.sweep --layers 6-12 --norms imageability,glasgow-imageability=GlasgowNorms.csv,mine=my.csv
       other norms: by name, the Glasgow file as published, whose familiarity and age of acquisition are held constant in
       one more correlation, or any CSV with the columns word and value
@@ -94,9 +95,9 @@ files in the run folder:
   heatmap-*.png                  layer x size, one picture for each measure
   cells/*.json                   each cell, with the attribution of every word type by route
   examples.json, ratings.json    texts and pictures that are shown, norms of the words: for pages and figures
-  chosen*.json, directions.json  of a chosen cell: controls that take searches; what Z says, by its leading directions
+  chosen*.json, directions.json  for a chosen cell: controls that need a search; leading directions of Z, with texts
   rotations/*.safetensors        each cell's subspace, for interp.Rotation.load
-  trained/*/*.json               the same of the models that were trained at the cells
+  trained/*/*.json               measures and attributions of the model that was trained at each cell
   edits/*, tuned/*               each cell's edited and fine-tuned model, for load_clip (not with --objective das)
   manifest.json                  arguments, versions, fingerprints of model and data, times"""
 

@@ -88,7 +88,7 @@ class SweepConfig(
     out: str | None = option(None, "run folder; by default runs/sweep-MODEL-DATA", role=WORK)
     limit: int | None = option(
         None,
-        "approximate number of pairs, drawn in the proportions of the splits; by default 4000",
+        "use about this many pairs, drawn at random in the proportions of the splits; by default 4000",
         role=IMPLIED,
     )
     engine: str = option(
@@ -109,8 +109,8 @@ class SweepConfig(
     merge: bool = option(False, "write tables and page from the finished parts of --shard; compute no cells", role=WORK)
     attributed: int = option(
         32,
-        "number of test pairs whose texts are attributed, drawn from the pairs with rated words in both texts; by "
-        "default 100 (with 50 points) if models are trained on data other than toy",
+        "number of test pairs whose texts are attributed, drawn from pairs with rated words in both texts; 100 (and "
+        "--n-steps 50) if models are trained on data other than toy",
     )
 
     @property

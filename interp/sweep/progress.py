@@ -32,7 +32,8 @@ class CellsProgress:
         self.searches, self.objective = searches, objective
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
         total = len(keys) * (2 if searches else 1)
-        self.bar = Bar(total=total, desc=objective or "cells", unit="cell", bar_format=form, leave=True)
+        unit = "step" if searches else "cell"  # a cell then has two steps: its search and its measurement
+        self.bar = Bar(total=total, desc=objective or "cells", unit=unit, bar_format=form, leave=True)
 
     def __enter__(self) -> CellsProgress:
         return self

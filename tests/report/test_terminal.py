@@ -125,7 +125,7 @@ def test_a_long_sweep_shows_the_best_cell_of_each_layer_and_all_on_request(tmp_p
     brief, verbose = (table_of(run, verbose=verbose).splitlines() for verbose in (False, True))
     layers = [line.lstrip("*~ ").split()[0] for line in brief[2:5]]
     assert layers == ["6", "7", "9"]
-    assert brief[5] == "The best cell of each layer by the rule; --verbose and the page have all 15 cells."
+    assert brief[5] == "Rows: the best cell of each layer. --verbose and the page show all 15 cells."
     for layer, line in zip(layers, brief[2:5], strict=True):
         best = best_cell(run.frame[run.frame["layer"] == int(layer)])
         assert line.lstrip("*~ ").split()[:3] == [layer, str(int(layer) - 1), str(int(best["size"]))]

@@ -57,7 +57,7 @@ def test_the_words_that_a_training_moves_most_are_listed_next_to_the_base(tmp_pa
     assert {row[-1] for row in rows} == {"+0.5000", "+0.0000", f"{MINUS}0.2500"}
     assert {row[-1].text for _, row in fine_tuned.table.rows} == {"+0.0000"}
     page = write_report(sweep).read_text()
-    assert f"Words that an edit at layer {place.layer}, size {place.size}, seed" in page
+    assert f"Changes of the mean attribution of words by an edit at layer {place.layer}, size" in page
 
 
 def test_a_word_that_occurs_once_is_not_listed(tmp_path: Path):

@@ -13,9 +13,10 @@ from interp.cli import WORK, argument, option
 PROG = "python -m training.study analyse"
 DESCRIPTION = """\
 Analyse the answers of participants. The main numbers are the shares of choices for the text that each model prefers,
-with intervals that hold for other people and other texts. A linear mixed model estimates the shares a second time. More
-than two models also get strengths by Bradley and Terry. Further tables show order, fatigue, attention checks, repeats,
-the agreement of readers, and the correlation of the models' scores with the readers' ratings."""
+with intervals that treat people and texts as samples. A linear mixed model estimates the shares a second time. With
+more than two models, a Bradley-Terry model estimates the strength of each. Further tables show order, fatigue,
+attention checks, repeats, the agreement of readers, and the correlation of the models' scores with the readers'
+ratings."""
 EPILOG = """\
 examples:
   clip-descriptions study analyse answers/ --study study

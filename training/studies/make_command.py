@@ -43,14 +43,14 @@ class _MakeConfig(DeviceOptions):
 
     models: str | None = option(
         None,
-        "comma-separated models to compare, at least two: toy, local folders, fine-tuned runs, hub ids; "
+        "comma-separated models to compare, at least two (required): toy, local folders, fine-tuned runs, hub ids; "
         "base is the base of the next model",
         metavar="LIST",
         loads="toy",
     )
     data: str = option("toy", f"pairs from which texts are chosen: {DATA_HELP}", loads="toy.*")
-    kinds: str | None = option(None, "columns of a table with the two kinds of text", metavar="KIND,KIND")
-    limit: int | None = option(None, "approximate number of pairs to use, drawn at random")
+    kinds: str | None = option(None, "columns of the two kinds; by default description,caption", metavar="KIND,KIND")
+    limit: int | None = option(None, "use about this many pairs, drawn at random; by default all")
     items: int = option(30, "number of text pairs to compare", least=3, most=10_000)
     people: int = option(24, "number of participants", most=10_000)
     each: int = option(30, "maximum number of text pairs for one participant", least=2)

@@ -45,10 +45,12 @@ class _PowerConfig:
     people: str = option("12,24,48", "comma-separated numbers of participants", metavar="LIST")
     items: str = option("30,60,120", "comma-separated numbers of text pairs to compare", metavar="LIST")
     each: int = option(30, "maximum number of text pairs for one participant")
-    preference: str = option("0.55,0.6,0.7", "comma-separated true preferences", metavar="LIST")
+    preference: str = option("0.55,0.6,0.7", "comma-separated true shares of choices for a model", metavar="LIST")
     correlation: str = option("0.1,0.2", "comma-separated true differences of correlations, or none", metavar="LIST")
     study: str | None = option(None, "study folder; its design replaces --people, --items and --each")
-    variances: str | None = option(None, "variances of people, of items, and of the rest", metavar="P,I,R")
+    variances: str | None = option(
+        None, "variances of people, of texts, and of the rest; by default the published variances", metavar="P,I,R"
+    )
     blv: str | None = option(None, "folder with ratings from which variances are estimated", loads="")
     question: str = option("overall", "question whose ratings --blv uses", choices=tuple(QUESTIONS))
     simulations: int = option(200, "number of simulated studies for each design and difference", most=100_000)

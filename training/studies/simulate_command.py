@@ -16,7 +16,7 @@ Write the answers of simulated participants in the format in which the page save
 the texts that one model prefers, or texts of one kind. They can have a bias for the first text or for the longer text.
 With inattention, they answer a share of the screens at random."""
 EPILOG = """\
-example:
+examples:
   clip-descriptions study simulate --study study --prefer runs/iit-das --preference 0.65 --order 0.2
   clip-descriptions study analyse study/simulated --study study"""
 
@@ -27,7 +27,7 @@ class _SimulateConfig:
 
     study: str = option("study", "study folder")
     prefer: str | None = option(None, "model or kind of text that participants follow; by default the last model")
-    preference: float = option(0.65, "share of choices that follow it, before biases", metavar="SHARE")
+    preference: float = option(0.65, "share of choices that follow --prefer, before biases", metavar="SHARE")
     order: float = option(0.0, "bias for the first text, in standard deviations", metavar="SD")
     length: float = option(0.0, "bias for the longer text, in standard deviations", metavar="SD")
     inattention: float = option(0.0, "share of screens answered at random", metavar="SHARE")

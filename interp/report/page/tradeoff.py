@@ -181,8 +181,8 @@ def _finding(sweep: SweepRun, every: Sequence[Model]) -> str:
         count = sum(model.shape == "trained" for model in trained)
         counts.append(f"{others} of {count} models trained by {TRAINED[sweep.objective]}")
     return (
-        f"Of preference and retrieval lost, {' and '.join(counts)} are on the Pareto front: no other model prefers "
-        f"{sweep.contrast.positive} as often and loses as little"
+        f"{' and '.join(counts)} are on the Pareto front of preference and lost retrieval: no other model prefers "
+        f"{sweep.contrast.positive} as often and loses as little retrieval"
     )
 
 

@@ -20,7 +20,7 @@ _QUESTIONS = {
     "specific": "Does Z act on the text’s own image only?",
     "beyond controls": "Is Z better than other subspaces?",
     "identified": "Do other seeds find the same Z?",
-    "beyond length": "Is Z more than length and names?",
+    "beyond length": "Does Z carry more than length and names?",
 }
 _SIGNS: dict[Answered, str] = {"yes": "✓", "no": "✕", "cannot tell": "?"}
 

@@ -20,8 +20,9 @@ TASKS = {  # name of the task and of its module -> measures
     "norms": "correlation of word attributions with imageability and concreteness",
     "dose": """preference, gap, retrieval, zero-shot accuracy and, with --blv, agreement with readers, while the
     deviation of Z from the middle between the kinds is multiplied by 0 to 4; only if --tasks names dose""",
-    "domains": """preference on each further data set of --data, its loss against the first data set, and the preference
-    by words alone: longer texts, concreteness, naive Bayes of the first and of each data set; also retrieval and Z""",
+    "domains": """preference on each further data set of --data, the loss of preference against the first data set, and
+    the preference by words alone (longer texts, concreteness, naive Bayes of the first and of each data set); also
+    retrieval and measures of Z""",
 }
 ON_REQUEST = ("dose",)  # tasks that run only if they are named
 ON_SEVERAL = "domains"  # task that runs if several data sets are named
