@@ -21,16 +21,17 @@ DESCRIPTION = """\
 Time the toolkit against pyvene, captum and peft in one process: on ViT-B/32's text tower with random weights, and for
 one cell on the toy.
 
-Each line is a ratio of times, theirs to ours, taken of neighbouring runs: median and quartiles. Before anything is
-timed, both sides must give the same numbers. `limit` is the share of the machine's own limit: the least time for the
-operations and bytes that the step cannot avoid, at the measured rates of a matrix product and of a copy, over ours."""
+Each line reports the time of the peer divided by the time of the toolkit: median and quartiles over pairs of
+consecutive runs. Both sides must give the same numbers before they are timed. `limit` is the least possible time
+divided by the measured time. The least possible time follows from the operations and bytes that the step needs, and
+from the measured rates of a matrix product and of a copy."""
 EPILOG = """\
 groups:
   interventions    counterfactual scores and DAS steps, against pyvene
-  prefix           the same, against a prefix cache: kept streams, all positions of the blocks above run again
+  prefix           the same, against a prefix cache that stores streams and reruns all positions of later blocks
   edits            a step of an edit, against a hook in a full forward pass, and against the clean run
   finetune         an IIT-DAS step, against a behavioral one and against pyvene
-  cell             a step of one fine-tuned cell of the toy, against peft's own forward pass; training one as an edit
+  cell             a step of a fine-tuned cell of the toy, against peft's own forward pass; training of an edited cell
   attributions     mediated integrated gradients, against captum
   cache            memory of the clean run
   sweep            the whole sweep of 2,000 pairs (about 20 minutes)
@@ -38,7 +39,7 @@ groups:
 
 examples:
   python -m benchmarks.run --quick --concadia data/concadia
-      the cheaper bars, with few repetitions
+      the cheaper comparisons, with few repetitions
   python -m benchmarks.run --concadia data/concadia --json results.json"""
 GROUPS = ("interventions", "prefix", "edits", "finetune", "cell", "attributions", "cache", "sweep", "growth")
 
@@ -47,12 +48,16 @@ GROUPS = ("interventions", "prefix", "edits", "finetune", "cell", "attributions"
 class Options:
     """Options of the command."""
 
-    quick: bool = cli.option(False, "two repetitions, the cheaper bars only, no whole sweep: about two minutes")
-    only: str | None = cli.option(None, f"some groups, a list of {', '.join(GROUPS)}", metavar="GROUPS")
-    concadia: str | None = cli.option(None, "folder of Concadia or of a sample, for how long its texts are")
-    repeats: int | None = cli.option(None, "how often each pair of runs is timed, by default 15, or 2 with --quick")
+    quick: bool = cli.option(False, "two repetitions of the cheaper comparisons, no whole sweep; about two minutes")
+    only: str | None = cli.option(
+        None, f"comma-separated groups to run: {', '.join(GROUPS)}; by default all", metavar="GROUPS"
+    )
+    concadia: str | None = cli.option(
+        None, "folder of Concadia or of a sample, which gives the lengths of texts; by default log-normal lengths"
+    )
+    repeats: int | None = cli.option(None, "number of timings of each pair of runs; by default 15, or 2 with --quick")
     before: str | None = cli.option(None, "also fine-tune the toy at this commit, and compare", metavar="COMMIT")
-    threads: int = cli.option(2, "of torch")
+    threads: int = cli.option(2, "number of threads of torch")
     json: str | None = cli.option(None, "write the results here, with the machine's description", metavar="FILE")
 
 

@@ -48,7 +48,7 @@ def measures(kind: str) -> str:
         (f"`{schema.column(measure.key)}`", html.escape(measure.full_title), "yes" if measure.interval else "")
         for measure in schema
     )
-    return table("| column | what it is | interval |\n| --- | --- | --- |", rows)
+    return table("| column | measure | interval |\n| --- | --- | --- |", rows)
 
 
 def verdict(_: str) -> str:
@@ -58,7 +58,7 @@ def verdict(_: str) -> str:
     from interp.evidence.verdict import verdict as answers
 
     rows = ((f"**{answer.name}**", html.escape(answer.rule)) for answer in answers(VerdictMeasures({}, PAPER, [])))
-    return table("| question | it is answered *yes* if |\n| --- | --- |", rows)
+    return table("| question | rule for *yes* |\n| --- | --- |", rows)
 
 
 def norms(_: str) -> str:
@@ -93,7 +93,7 @@ def agreement(_: str) -> str:
         (row["what"], row["oracle"], f"{row['compared']:,}", *(f"{row[key]:.0e}" if row[key] else 0 for key in ENDS))
         for row in results.values()
     )
-    head = "| what is compared | with | values | largest error | bound |\n| --- | --- | ---: | ---: | ---: |"
+    head = "| comparison | oracle | values | largest error | bound |\n| --- | --- | ---: | ---: | ---: |"
     return table(head, rows)
 
 
