@@ -35,7 +35,7 @@ CLOSE = 1e-4  # tolerance relative to the largest attribution, float32
 
 
 def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
-    """Yield both bars, and lines without a bar; only the cheaper bar unless `whole`."""
+    """Yield both goals, and lines without a goal; only the cheaper goal unless `whole`."""
     clip, draw = vit_b32(), np.random.default_rng(0)
     tokens, image = random_tokens(clip, [LENGTH], draw), random_images(clip, 1)
     bases = {str(size): random_basis(clip.width("text"), size, torch.Generator().manual_seed(size)) for size in SIZES}
@@ -68,26 +68,26 @@ def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
     lengths = ((CONTEXT, "captum, padded to 77", True), (LENGTH, "captum, not padded", False))
     title = f"mediated IG of a {LENGTH}-token text, {STEPS} steps, layer {LAYER}"
     least = [machine.seconds(gradient_work(clip, backward)) for backward in ([LAYER], [LAYER] * 6 + [12])]
-    for width, name, barred in lengths if whole else lengths[:1]:
+    for width, name, with_goal in lengths if whole else lengths[:1]:
         check({"z": ours_one()}, {"z": captum(clip, tokens, image, width, basis, "through")})
         yield side_by_side(
             (f"{title}, one subspace", name),
             partial(captum, clip, tokens, image, width, basis, "through"),
             ours_one,
-            goal=(">=", 4.0) if barred else None,
+            goal=(">=", 4.0) if with_goal else None,
             repeats=repeats,
             inner=2,
-            least=least[0] if barred else None,
+            least=least[0] if with_goal else None,
         )
-    for width, name, barred in lengths if whole else ():
+    for width, name, with_goal in lengths if whole else ():
         check(ours_all(), peer_all(width))
         yield side_by_side(
             (f"{title}, {len(SIZES)} sizes x {len(ROUTES)} routes", f"{name}, one at a time"),
             partial(peer_all, width),
             ours_all,
-            goal=(">=", 10.0) if barred else None,
+            goal=(">=", 10.0) if with_goal else None,
             repeats=max(2, repeats // 5),
-            least=least[1] if barred else None,
+            least=least[1] if with_goal else None,
         )
 
 

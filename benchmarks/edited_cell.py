@@ -29,7 +29,7 @@ _LAYERS, _SIZE, _MOST_REPEATS = (6, 10), 16, 3
 
 
 def measure(repeats: int) -> Iterator[Result]:
-    """Yield a bar for a low layer and for a high one; a repetition takes half a minute."""
+    """Yield a goal for a low layer and for a high one; a repetition takes half a minute."""
     clip, pairs = load_clip("toy"), load_pairs("toy")
     features = image_features(clip, pairs).tokenized(clip)
     edit = FinetuneConfig(tuning="edit", objective="iit-das-calibrated", retain=0.0)

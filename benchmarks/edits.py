@@ -37,7 +37,7 @@ Loss = Callable[[Tensor], Tensor]  # rows of some pairs -> loss
 
 
 def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
-    """Yield the bar of this file; if `whole`, also lines without a bar."""
+    """Yield the goal of this file; if `whole`, also lines without a goal."""
     clip = vit_b32()
     for length, goal in ((77, 20.0), (25, None)):
         if whole or goal is not None:

@@ -34,7 +34,7 @@ CLOSE = 1e-4
 
 
 def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[Result]:
-    """Yield both bars, on batches whose texts are as long as those of Concadia."""
+    """Yield both goals, on batches whose texts are as long as those of Concadia."""
     draw = np.random.default_rng(0)
     clips = [adapted() for _ in range(3)]
     batches = [random_tokens(clips[0], draw.choice(lengths, 2 * PAIRS).tolist(), draw) for _ in range(repeats + 1)]
@@ -74,7 +74,7 @@ def measure(machine: Machine, repeats: int, lengths: Sequence[int]) -> Iterator[
         repeats=repeats,
         least=least,
     )
-    # The bar is on the cost of our step relative to the behavioral step.
+    # The goal is on the cost of our step relative to the behavioral step.
     yield replace(
         ratio,
         name=f"IIT-DAS / behavioral LoRA step, {settings}",

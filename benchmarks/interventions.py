@@ -1,6 +1,6 @@
 """Counterfactual scores and DAS steps compared with pyvene.
 
-The bars compare with pyvene as it is meant to be used, with sources as inputs. A second line for each gives pyvene the
+The goals compare with pyvene as it is meant to be used, with sources as inputs. A second line for each gives pyvene the
 streams of the sources at the site, computed beforehand, which is possible while the model is frozen. Otherwise pyvene
 is set up as an expert would: the text tower alone, in inference mode if nothing is trained, `use_fast` (all texts end
 at one position), no parametrization if the basis is fixed, and one orthogonalization per step (`parametrize.cached`) if
@@ -35,7 +35,7 @@ CLOSE = 1e-5  # tolerance for unit-norm embeddings, float32
 
 
 def measure(machine: Machine, repeats: int, whole: bool) -> Iterator[Result]:
-    """Yield all bars of this file; if `whole`, also lines without a bar."""
+    """Yield all goals of this file; if `whole`, also lines without a goal."""
     clip = vit_b32()
     for layer, length, goal in ((11, 77, 150.0), (6, 32, 38.0)):
         yield from scores(clip, machine, layer, length, goal, repeats, whole)

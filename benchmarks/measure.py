@@ -1,4 +1,4 @@
-"""Side-by-side timing, the limits of the machine, and the bars."""
+"""Side-by-side timing, the limits of the machine, and the goals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Result:
         unit: unit of the values.
         value, low, high: median and quartiles of n measurements, in `unit`.
         n: number of measurements.
-        goal: bar, with the side on which it is met; None for a line without a bar.
+        goal: required value, with the side on which it is met; None for a line without a goal.
         share: share of the machine's limit, if it is known.
         facts: further data for the JSON file.
     """
@@ -77,11 +77,11 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """True if the bar is met; None if there is no bar."""
+        """True if the goal is met; None if there is no goal."""
         if self.goal is None:
             return None
-        side, bar = self.goal
-        return self.value >= bar if side == ">=" else self.value <= bar
+        side, target = self.goal
+        return self.value >= target if side == ">=" else self.value <= target
 
 
 def side_by_side(
@@ -100,7 +100,7 @@ def side_by_side(
         names: names of the benchmark and of the peer.
         peer: run of the peer.
         ours: our run.
-        goal: bar, see `Result`.
+        goal: see `Result`.
         repeats: number of measurements.
         inner: number of our runs for each run of the peer, so that short times are measured well.
         least: seconds in which our run could be done at the machine's limit.

@@ -30,7 +30,7 @@ PEER = "prefix cache"
 
 
 def measure(repeats: int) -> Iterator[Result]:
-    """Yield all bars of this file."""
+    """Yield all goals of this file."""
     clip = vit_b32()
     for length, goal in BARS:
         for layer in (6, 11):

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: time the toolkit and its peers side by side, and count the bars that are met."""
+"""`python -m benchmarks.run`: time the toolkit and its peers side by side, and count the goals that are met."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Options:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return the exit status: 1 if a measured bar is missed."""
+    """Run the command and return the exit status: 1 if a measured goal is missed."""
     options = cli.parse(Options, PROG, DESCRIPTION, EPILOG, argv)
     return cli.run(
         lambda: run(options), on_interrupt=lambda: "what was measured is in the --json file, if one was named"
@@ -98,11 +98,11 @@ def run(options: Options) -> int:
                 "results": [asdict(result) | {"met": result.met} for result in results],
             }
             write_results(options.json, PROG, machine, content)
-    barred = [result for result in results if result.goal is not None]
-    met = sum(bool(result.met) for result in barred)
+    with_goal = [result for result in results if result.goal is not None]
+    met = sum(bool(result.met) for result in with_goal)
     took = (time.perf_counter() - started) / 60
-    print(f"\n{took:.1f} minutes; {met} of {len(barred)} bars that were measured are met")
-    return 0 if met == len(barred) else 1
+    print(f"\n{took:.1f} minutes; {met} of {len(with_goal)} measured goals are met")
+    return 0 if met == len(with_goal) else 1
 
 
 def _groups(options: Options) -> list[str]:

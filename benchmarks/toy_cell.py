@@ -38,7 +38,7 @@ Loss = Callable[[Learner, Tensor, int], Tensor]  # learner, pairs of a step and 
 
 
 def measure(repeats: int) -> Iterator[Result]:
-    """Yield the bar against peft's forward pass, and a line against ours with peft's layers.
+    """Yield the goal against peft's forward pass, and a line against ours with peft's layers.
 
     The line shows the gain of merging.
     """

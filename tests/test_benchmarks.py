@@ -156,7 +156,7 @@ def test_results_are_written_and_bars_counted(tmp_path, capsys: pytest.CaptureFi
     (row,) = content["results"]
     assert 0.9 < row["value"] < 1.5
     assert status == (0 if row["met"] else 1)
-    assert shown.rstrip().endswith(f"{int(row['met'])} of 1 bars that were measured are met")
+    assert shown.rstrip().endswith(f"{int(row['met'])} of 1 measured goals are met")
     assert content["machine"]["gflops"] > 1
     assert time.perf_counter() - started < 600
 
