@@ -53,7 +53,7 @@ class EngineOptions:
     )
     gpus_per_cell: float | None = option(
         None,
-        "number of GPUs, or share of one GPU, that a Ray cluster assigns to a cell (training.paper: to a run); "
+        "number of GPUs, or share of one GPU, that a Ray cluster assigns to each cell or run; "
         "by default 1, or none if the device is the CPU",
         metavar="0.25",
         role=WORK,
