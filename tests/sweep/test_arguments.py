@@ -91,4 +91,4 @@ def test_lists_of_numbers(text: str, numbers: list[int]):
 def test_the_help_names_the_default_number_of_pairs(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         sweep.main(["--help"])
-    assert f"Of more than {DEFAULT_LIMIT:,} pairs" in capsys.readouterr().out
+    assert f"more than {DEFAULT_LIMIT:,} pairs" in capsys.readouterr().out
