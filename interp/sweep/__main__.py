@@ -59,9 +59,8 @@ The cell is chosen on validation pairs. Among the cells whose preference is with
 the rule takes the cell whose model lost least retrieval. In a search on the frozen base, it takes the smallest size
 among the cells whose IIA is within one standard error of the highest.
 For data other than toy, fine-tuning has the settings of training.finetune --preset paper, which take long;
---tune-steps limits the number of steps.
-If the data have more than 4,000 pairs, the sweep draws 4,000 of them at random; --limit sets another number.
-Each cell is one file. The same command continues where an earlier command stopped."""
+--tune-steps limits the number of steps. If the data have more than 4,000 pairs, the sweep draws 4,000 of them at
+random; --limit sets another number. Each cell is one file. The same command continues where it was stopped."""
 EPILOG = """\
 examples:
   python -m interp.sweep --layers 6-12
