@@ -6,11 +6,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.children import wait_for
 from tests.site_material import job
 
 # Writes its arguments, waits for a signal if an argument is "wait", and ends with the exit status of our commands.
@@ -41,12 +41,6 @@ def environment(folder: Path) -> dict[str, str]:
     return os.environ | SLURM | {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
-def wait_for(path: Path) -> None:
-    end = time.monotonic() + 60
-    while not path.exists() and time.monotonic() < end:
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(("word", "status"), [("", 0), ("fail", 3)])
 def test_a_task_of_the_array_does_its_part(folder: Path, word: str, status: int):
     command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", *word.split(), "--out", "my runs"]
@@ -62,7 +56,7 @@ def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent:
     """Slurm sends SIGUSR1 before the time limit. SIGTERM cancels the job, and nothing is queued again."""
     command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", "wait"]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder), start_new_session=True)
-    wait_for(folder / "waiting")
+    wait_for((folder / "waiting").exists)
     if sent == signal.SIGUSR1:
         process.send_signal(sent)
         assert process.wait(30) == 0
@@ -71,14 +65,15 @@ def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent:
         os.killpg(process.pid, sent)  # scancel signals every process of a job
         assert process.wait(30) != 0
         assert not (folder / "scontrolled").exists()
-    assert (folder / "called").read_text().splitlines()[1:] == ["ended"]
+    # the command is told to end with its script, and can end after the script
+    wait_for(lambda: (folder / "called").read_text().splitlines()[1:] == ["ended"])
 
 
 def test_a_requeue_that_is_refused_is_a_failure(folder: Path):
     (folder / "bin" / "scontrol").write_text("#!/bin/bash\nexit 1\n")
     command = ["bash", "job.sh", "3", "clip-descriptions", "sweep", "wait"]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder))
-    wait_for(folder / "waiting")
+    wait_for((folder / "waiting").exists)
     process.send_signal(signal.SIGUSR1)
     assert process.wait(30) == 1
 

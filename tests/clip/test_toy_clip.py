@@ -41,8 +41,9 @@ def test_able_and_undecided_on_pictures_it_has_never_seen(toy: Clip, world: Worl
     assert min(measured[f"zeroshot_{name}"] for name in named) >= 0.9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
-def test_the_report_beside_it_is_about_it(toy: Clip, world: World):
+def test_the_report_next_to_the_model_is_about_the_model(toy: Clip, world: World):
     report = json.loads(FOLDER.joinpath("pretraining.json").read_text())
     measured = measure(toy.model, toy.tokenizer, "val", n=512, rounds=4, seed=5, world=world)
     zero_shot = [f"zeroshot_{name}" for name in world.prompts]

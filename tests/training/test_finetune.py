@@ -52,8 +52,15 @@ def test_a_run_folder_holds_all_that_is_promised(done: Path, model: str):
     assert list(done.glob("logs/**/events*"))
 
 
-@pytest.mark.parametrize("objective", ["behavioral", "joint"])
-@pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize(
+    ("objective", "tuning"),
+    [
+        ("behavioral", "lora"),
+        ("behavioral", "full"),
+        ("joint", "lora"),
+        pytest.param("joint", "full", marks=pytest.mark.thorough),
+    ],
+)
 def test_training_lowers_the_loss_and_raises_the_preference(tmp_path: Path, objective: str, tuning: str):
     how = ["--objective", objective, "--tuning", tuning, "--lr", "1e-3" if tuning == "lora" else "1e-4"]
     few = ["--max-steps", "40", "--look-every", "20", "--limit", "300"]
