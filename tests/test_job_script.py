@@ -65,7 +65,7 @@ def test_the_time_limit_ends_the_command_and_queues_it_again(folder: Path, sent:
         os.killpg(process.pid, sent)  # scancel signals every process of a job
         assert process.wait(30) != 0
         assert not (folder / "scontrolled").exists()
-    # the command is told to end with its script, and can end after the script
+    # the signal also reaches the command, which can end after its script
     wait_for(lambda: (folder / "called").read_text().splitlines()[1:] == ["ended"])
 
 
