@@ -27,7 +27,8 @@ def draw(runs: Runs) -> Picture:
         MissingRun: there is no sweep, or the sweep has no examples.
     """
     sweep = runs.sweep
-    texts = _example_texts(sweep)
+    positives, negatives = examples_by_kind(sweep)
+    texts = positives[0], negatives[0]
     values = np.array([value for text in texts for route in ROUTES for value in text[route]], dtype=float)
     reach = float(np.nanmax(np.abs(values), initial=0.0))
     left, width = IMAGE + 12 + NAME, 72 * PAGE - IMAGE - 12 - NAME
@@ -67,16 +68,6 @@ def draw(runs: Runs) -> Picture:
 def model_of(sweep: SweepRun) -> str:
     """Return a phrase that names the model of the examples if the sweep trained models; else an empty string."""
     return " of the fine-tuned model" if sweep.shows_tuned else ""
-
-
-def _example_texts(sweep: SweepRun) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the positive and the negative text of the first example at the chosen cell.
-
-    Raises:
-        MissingRun: the sweep has no examples.
-    """
-    positives, negatives = examples_by_kind(sweep)
-    return positives[0], negatives[0]
 
 
 def examples_by_kind(sweep: SweepRun) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
